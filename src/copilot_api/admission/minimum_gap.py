@@ -1,0 +1,24 @@
+"""A minimum time between calls (the original's `--rate-limit`): pure, on the times it is given."""
+
+from copilot_api.errors import RateLimited
+
+
+class MinimumGap:
+    """Lets one call through every `seconds`. With `is_waiting` a call too early waits its turn; without, it is refused."""
+
+    def __init__(self, seconds: float, *, is_waiting: bool) -> None:
+        self._seconds = seconds
+        self._is_waiting = is_waiting
+        self._next_at = float("-inf")
+
+    def take(self, now: float) -> float:
+        """Seconds to wait before the call may start. Raises `RateLimited` where waiting is not wanted."""
+        wait = max(0.0, self._next_at - now)
+        if wait > 0.0 and not self._is_waiting:
+            raise RateLimited(
+                f"the gateway lets one call through every {self._seconds:g} s",
+                retry_after=wait,
+                hint=f"wait {wait:.1f} s, or have the operator start it with --wait",
+            )
+        self._next_at = now + wait + self._seconds
+        return wait

@@ -1,0 +1,56 @@
+"""The door: who is calling. Every protected endpoint goes through it, and through it only."""
+
+from copilot_api.api.http_protocol import Scope
+from copilot_api.api.intake import RequestHead, client_program, find_secret, read_head, refuse_foreign_page
+from copilot_api.clock import Clock
+from copilot_api.errors import AdminRequired, Unauthorized
+from copilot_api.keys.models import ApiKey, Tier
+from copilot_api.keys.service import KeyService
+
+_MAX_CLIENTS = 512
+
+
+class Door:
+    """Recognises callers. With authentication off everybody is the same client key, but no page of another site is."""
+
+    def __init__(self, keys: KeyService, clock: Clock, *, is_open: bool) -> None:
+        self._keys = keys
+        self._clock = clock
+        self._is_open = is_open
+        self._clients: dict[bytes, str] = {}
+        self._everybody = ApiKey("anonymous", "anonymous", Tier.CLIENT, "", clock.now())
+
+    def read_head(self, scope: Scope) -> RequestHead:
+        """The request's head."""
+        return read_head(scope["headers"])
+
+    def client(self, head: RequestHead) -> str:
+        """Which program calls."""
+        name = self._clients.get(head.user_agent)
+        if name is None:
+            name = client_program(head.user_agent)
+            if len(self._clients) < _MAX_CLIENTS:
+                self._clients[head.user_agent] = name
+        return name
+
+    async def authenticate(self, head: RequestHead) -> ApiKey:
+        """The caller's key. Raises `Unauthorized`."""
+        if self._keys.needs_refresh():
+            await self._keys.refresh()
+        secret = find_secret(head)
+        if self._is_open and not secret.startswith("sk-cap-"):
+            refuse_foreign_page(head)
+            return self._everybody
+        now = self._clock.now()
+        key = self._keys.authenticate(secret, now)
+        self._keys.mark_used(key.id, now)
+        return key
+
+    async def authenticate_admin(self, head: RequestHead) -> ApiKey:
+        """The caller's admin key. Raises `Unauthorized` or `AdminRequired`."""
+        key = await self.authenticate(head)
+        if key is self._everybody:
+            raise Unauthorized("this endpoint needs an admin key, also while authentication is off")
+        if key.tier is not Tier.ADMIN:
+            raise AdminRequired("this endpoint needs an admin key")
+        return key

@@ -1,0 +1,32 @@
+"""An error as the caller's protocol expects it, and the request id that goes with every answer."""
+
+import secrets
+
+import msgspec
+
+from copilot_api.errors import GatewayError
+
+
+def new_request_id() -> str:
+    """A fresh request id: it keys the usage event and the log line. Never one that a client chose: those may repeat."""
+    return "req_" + secrets.token_hex(12)
+
+
+def error_body(error: GatewayError, request_id: str) -> bytes:
+    """The error in the OpenAI envelope, with what to do next and the request id in the message."""
+    message = f"{error.message}; {error.actual_hint}" if error.actual_hint else error.message
+    return msgspec.json.encode(
+        {
+            "error": {
+                "message": f"{message} (request id: {request_id})",
+                "type": error.kind,
+                "param": error.param,
+                "code": error.public_code,
+            },
+        },
+    )
+
+
+def error_event(error: GatewayError, request_id: str) -> bytes:
+    """The error inside a stream of the chat protocol: SDKs raise it, and no `[DONE]` follows."""
+    return b"data: %b\n\n" % error_body(error, request_id)

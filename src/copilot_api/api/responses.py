@@ -1,0 +1,38 @@
+"""JSON answers of the endpoints that are not model calls."""
+
+from typing import Any
+
+import msgspec
+
+from copilot_api.api.errors import error_body, new_request_id
+from copilot_api.api.http_protocol import Application, Receive, Scope, Send
+from copilot_api.errors import GatewayError
+
+
+async def send_json(send: Send, document: Any, *, status: int = 200, is_private: bool = False) -> None:
+    """Answer `document`; `is_private` keeps it out of every cache."""
+    headers = [(b"content-type", b"application/json"), (b"x-request-id", new_request_id().encode())]
+    if is_private:
+        headers.append((b"cache-control", b"no-store"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": msgspec.json.encode(document)})
+
+
+async def send_error(send: Send, error: GatewayError) -> None:
+    """Answer `error`."""
+    request_id = new_request_id()
+    headers = [(b"content-type", b"application/json"), (b"x-request-id", request_id.encode()), *error.headers()]
+    await send({"type": "http.response.start", "status": error.actual_status, "headers": headers})
+    await send({"type": "http.response.body", "body": error_body(error, request_id)})
+
+
+def answering_errors(endpoint: Application) -> Application:
+    """`endpoint`, whose `GatewayError`s are answered."""
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await endpoint(scope, receive, send)
+        except GatewayError as error:
+            await send_error(send, error)
+
+    return run

@@ -1,0 +1,209 @@
+"""
+The composition root: settings in, a running gateway out. The only file that knows every class.
+"""
+
+import asyncio
+import os
+import secrets
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import aiohttp
+import uvloop
+
+from copilot_api.admission.approval import Approval, Ask
+from copilot_api.admission.minimum_gap import MinimumGap
+from copilot_api.admission.service import Admission
+from copilot_api.api.account import Token, Usage
+from copilot_api.api.door import Door
+from copilot_api.api.endpoint import Endpoint
+from copilot_api.api.health import Readiness, healthz
+from copilot_api.api.models import ModelList
+from copilot_api.api.routes import Endpoints, Router
+from copilot_api.api.server import GatewayServer
+from copilot_api.clock import Clock
+from copilot_api.config.paths import DataDirectory
+from copilot_api.config.settings import Settings
+from copilot_api.errors import GatewayError
+from copilot_api.gateway.exchange import Gateway
+from copilot_api.gateway.settlement import Settlement
+from copilot_api.gateway.surface import CHAT_SURFACE, EMBEDDINGS_SURFACE
+from copilot_api.keys.repository import KeyRepository
+from copilot_api.keys.service import KeyService
+from copilot_api.observability.events import (
+    CatalogRefreshFailed,
+    Listening,
+    Observer,
+    Stopped,
+    Stopping,
+    TokenRenewalFailed,
+    TokenRenewed,
+)
+from copilot_api.observability.health import Health
+from copilot_api.upstream.auth import CopilotSession, CopilotSessions
+from copilot_api.upstream.catalog import CatalogKeeper
+from copilot_api.upstream.client import CopilotClient
+from copilot_api.upstream.github import GitHub
+from copilot_api.upstream.hosts import AccountType, Hosts
+from copilot_api.upstream.identities import Identity
+from copilot_api.upstream.library_transport import LibraryTransport
+from copilot_api.upstream.transport import HttpTransport, Transport
+from copilot_api.usage.recorder import UsageRecorder, last_used_store
+from copilot_api.usage.repository import UsageRepository
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """What is stored, behind its ports. `probe` raises when nothing can be written."""
+
+    keys: KeyService
+    key_repository: KeyRepository
+    usage: UsageRepository
+    probe: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a gateway is given beside its settings."""
+
+    directory: DataDirectory
+    storage: Storage
+    identity: Identity | None
+    clock: Clock
+    observe: Observer
+    ask: Ask | None = None
+    """Asks the operator in the terminal, for `--manual`."""
+    on_listening: Callable[[str], None] = lambda _: None
+
+
+def run(settings: Settings, surroundings: Surroundings, sockets: list[socket.socket], url: str) -> None:
+    """Serve on `sockets`, which clients reach as `url`, until told to stop."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(settings, surroundings, sockets, url))
+
+
+async def serve(settings: Settings, surroundings: Surroundings, sockets: list[socket.socket], url: str) -> None:
+    """The same inside a loop."""
+    async with aiohttp.ClientSession(trust_env=settings.upstream.is_proxied) as session:
+        gateway = _Gateway(settings, surroundings, session)
+        await gateway.serve(sockets, url)
+
+
+class _Gateway:
+    """One process's services, made once and wired together."""
+
+    def __init__(self, settings: Settings, surroundings: Surroundings, session: aiohttp.ClientSession) -> None:
+        self._settings = settings
+        self._surroundings = surroundings
+        clock, observe, storage = surroundings.clock, surroundings.observe, surroundings.storage
+        upstream = settings.upstream
+        hosts = Hosts(
+            upstream.github_url, upstream.github_api_url, upstream.api_url, AccountType(upstream.account_type)
+        )
+        github = GitHub(session, hosts)
+
+        def renewed(copilot: CopilotSession) -> None:
+            observe(TokenRenewed(copilot.api))
+
+        def renewal_failed(error: GatewayError) -> None:
+            observe(TokenRenewalFailed(error.message))
+
+        def catalog_failed(error: GatewayError) -> None:
+            observe(CatalogRefreshFailed(error.message))
+
+        self._sessions = CopilotSessions(
+            github, surroundings.identity, clock, on_renewed=renewed, on_failed=renewal_failed
+        )
+        self._catalog = CatalogKeeper(github, self._sessions, on_failed=catalog_failed)
+        self._transport: Transport = LibraryTransport(session) if upstream.is_proxied else HttpTransport()
+        self._recorder = UsageRecorder(
+            storage.usage,
+            surroundings.directory.spool,
+            observe,
+            name=f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(3)}",
+            store_last_used=last_used_store(storage.keys, storage.key_repository.record_last_used),
+        )
+        gap, approval = None, None
+        if settings.minimum_gap_seconds is not None:
+            gap = MinimumGap(settings.minimum_gap_seconds, is_waiting=settings.is_gap_waited)
+        if settings.is_approval_manual and surroundings.ask is not None:
+            approval = Approval(surroundings.ask)
+        gateway = Gateway(
+            Settlement(self._recorder, clock, observe, is_watched=settings.is_verbose),
+            self._catalog,
+            Admission(clock, gap=gap, approval=approval),
+            CopilotClient(self._transport, self._sessions, clock),
+            clock,
+        )
+        door = Door(storage.keys, clock, is_open=settings.is_open)
+        limit = settings.max_body_bytes
+        self.router = Router(
+            Endpoints(
+                chat=Endpoint(CHAT_SURFACE, door, gateway, clock, observe, max_body_bytes=limit),
+                embeddings=Endpoint(EMBEDDINGS_SURFACE, door, gateway, clock, observe, max_body_bytes=limit),
+                models=ModelList(door, self._catalog),
+                usage=Usage(door, storage.usage, github, self._sessions, clock),
+                token=Token(door, self._sessions),
+                healthz=healthz,
+                readyz=Readiness(self._health()),
+            )
+        )
+
+    async def serve(self, sockets: list[socket.socket], url: str) -> None:
+        """Run everything until told to stop, then end it in the order in which it depends on each other."""
+        settings, observe = self._settings, self._surroundings.observe
+        server = GatewayServer(
+            self.router,
+            asyncio.get_running_loop(),
+            drain_seconds=settings.drain_seconds,
+            tls=_load_tls(settings),
+            on_stopping=lambda calls: observe(Stopping(calls)),
+            sweep=self._transport.sweep,
+        )
+        self._recorder.start()
+        try:
+            async with asyncio.TaskGroup() as group:
+                background = [group.create_task(self._sessions.run()), group.create_task(self._catalog.run())]
+                observe(Listening(url))
+                self._surroundings.on_listening(url)
+                await server.run_until_stopped(sockets)
+                for task in background:
+                    task.cancel()
+        finally:
+            await self._transport.close()
+            await asyncio.to_thread(self._recorder.stop)
+            observe(Stopped())
+
+    def _health(self) -> Health:
+        async def database() -> str | None:
+            try:
+                await asyncio.to_thread(self._surroundings.storage.probe)
+            except GatewayError as error:
+                return error.message
+            return None
+
+        async def token() -> str | None:
+            if self._sessions.current() is not None:
+                return None
+            failure = self._sessions.failure
+            if self._sessions.identity is None:
+                return "no GitHub credential: run 'copilot-api auth login'"
+            return failure.message if failure else "not fetched yet"
+
+        async def catalog() -> str | None:
+            if self._catalog.is_known:
+                return None
+            return self._catalog.failure.message if self._catalog.failure else "not fetched yet"
+
+        return Health({"database": database, "token": token, "catalog": catalog})
+
+
+def _load_tls(settings: Settings) -> ssl.SSLContext | None:
+    if settings.tls_cert is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    return context

@@ -1,0 +1,118 @@
+"""What `start` and `demo` do alike: open what is stored, see to the first admin key, run."""
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+import click
+
+from copilot_api.app import Storage, Surroundings
+from copilot_api.audit.log import AuditLog
+from copilot_api.audit.models import Action, AuditEvent
+from copilot_api.cli.stores import local_actor
+from copilot_api.clock import SystemClock
+from copilot_api.config.paths import DataDirectory
+from copilot_api.config.settings import Settings
+from copilot_api.keys.bootstrap import ensure_admin_key_in_file
+from copilot_api.keys.changes import KeyChanges
+from copilot_api.keys.service import KeyService
+from copilot_api.observability.events import Notice
+from copilot_api.observability.logs import LibraryLogs, Log
+from copilot_api.storage.keys import SqlKeyRepository
+from copilot_api.storage.migrate import upgrade
+from copilot_api.storage.sqlite import open_sqlite
+from copilot_api.storage.usage import SqlUsageRepository
+from copilot_api.upstream.identities import Identity
+
+PROBE_SECONDS = 0.25
+"""How long `/readyz` waits for the database's lock before it says that it is not to be had."""
+
+
+@contextmanager
+def prepared(
+    settings: Settings,
+    directory: DataDirectory,
+    identity: Identity | None,
+    *,
+    on_listening: Callable[[str], None] = lambda _: None,
+) -> Generator[Surroundings]:
+    """Everything that a gateway needs around it, closed again at the end."""
+    clock = SystemClock()
+    log = Log(clock, log_format=settings.log_format, is_verbose=settings.is_verbose)
+    handler = LibraryLogs(log)
+    logging.getLogger().addHandler(handler)
+    directory.prepare_subdirectory(directory.spool)
+    database = open_sqlite(directory.database)
+    probing = open_sqlite(directory.database, busy_seconds=PROBE_SECONDS)
+    try:
+        kept = upgrade(database)
+        if kept is not None:
+            log(Notice(f"the database was brought up to date; a copy of the old one: {kept}"))
+        audit = AuditLog(directory.audit, clock)
+        repository = SqlKeyRepository(database, audit)
+        keys = KeyService(repository, KeyChanges(directory.key_stamp), clock)
+        if settings.is_open:
+            detail: dict[str, object] = {"host": settings.host, "port": settings.port}
+            audit.append(AuditEvent(local_actor(), Action.STARTED_WITHOUT_AUTHENTICATION, settings.host, detail))
+            log(Notice("authentication is off: whoever reaches this address uses the Copilot account"))
+        else:
+            ensure_admin_key(keys, directory)
+        keys.load()
+
+        def probe() -> None:
+            with probing.begin():
+                pass
+
+        yield Surroundings(
+            directory=directory,
+            storage=Storage(keys, repository, SqlUsageRepository(database), probe),
+            identity=identity,
+            clock=clock,
+            observe=log,
+            ask=ask_in_terminal,
+            on_listening=on_listening,
+        )
+    finally:
+        database.close()
+        probing.close()
+        logging.getLogger().removeHandler(handler)
+
+
+def ensure_admin_key(keys: KeyService, directory: DataDirectory) -> None:
+    """
+    The first admin key: shown once in a terminal; without one written to a file and nowhere else, since the logs of
+    services live for ever.
+    """
+    if sys.stderr.isatty() and sys.stdin.isatty():
+        issued = keys.ensure_admin_key(actor=local_actor())
+        if issued is not None:
+            click.echo("\nThis is the admin key, shown this once. Keep it like a password:\n", err=True)
+            click.echo(f"    {issued.secret}\n", err=True)
+    elif ensure_admin_key_in_file(keys, directory.admin_key, actor=local_actor()) is not None:
+        click.echo(f"the admin key is in {directory.admin_key}: read it, then delete the file", err=True)
+
+
+async def ask_in_terminal(question: str) -> bool:
+    """Put a yes-or-no question to whoever sits at the terminal. A question that is given up leaves no reader behind."""
+    loop = asyncio.get_running_loop()
+    answered: asyncio.Future[bool] = loop.create_future()
+
+    def read() -> None:
+        line = os.read(sys.stdin.fileno(), 1024)
+        if not answered.done():
+            answered.set_result(line.strip().lower() in {b"y", b"yes"})
+
+    click.echo(f"{question} -- allow it? [y/N] ", err=True, nl=False)
+    loop.add_reader(sys.stdin.fileno(), read)
+    try:
+        return await answered
+    finally:
+        loop.remove_reader(sys.stdin.fileno())
+
+
+def ask_is_possible() -> bool:
+    """Whether there is a terminal to ask in."""
+    return sys.stdin.isatty()

@@ -1,0 +1,56 @@
+"""
+`config.json` to values. Unknown fields and wrong types are refused with their path, and nothing else is changed.
+
+This version reads what it enforces, and no more: a field that would be kept without effect is refused like a typo.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from copilot_api.errors import GatewayError
+
+
+class ConfigInvalid(GatewayError):
+    """The configuration file cannot be used."""
+
+    number, code, status = 905, "config_invalid", 500
+    is_final = True
+
+
+class Limits(msgspec.Struct, forbid_unknown_fields=True):
+    """Bounds on what clients send."""
+
+    max_body_mb: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 64
+
+
+class Features(msgspec.Struct, forbid_unknown_fields=True):
+    """What is switched on."""
+
+    auth: bool = True
+
+
+class ConfigFile(msgspec.Struct, forbid_unknown_fields=True):
+    """The file as a whole."""
+
+    version: Annotated[int, msgspec.Meta(ge=1, le=1)] = 1
+    schema: str = msgspec.field(default="", name="$schema")
+    limits: Limits = msgspec.field(default_factory=Limits)
+    features: Features = msgspec.field(default_factory=Features)
+
+
+def load_config(path: Path) -> ConfigFile:
+    """The configuration in `path`; the defaults when there is no such file. Raises `ConfigInvalid`."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return ConfigFile()
+    except OSError as error:
+        raise ConfigInvalid(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        return msgspec.json.decode(content, type=ConfigFile)
+    except msgspec.DecodeError as error:
+        raise ConfigInvalid(
+            f"{path}: {error}", hint="mend the file, or move it away to start with the defaults"
+        ) from error

@@ -1,0 +1,40 @@
+"""The settings tree: what the operator wants, from flags, environment and file, as one value that nobody changes."""
+
+from dataclasses import dataclass, field
+
+from copilot_api.observability.logs import LogFormat
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamSettings:
+    """Which hosts stand for GitHub and Copilot, and who we are to them."""
+
+    github_url: str = "https://github.com"
+    github_api_url: str = "https://api.github.com"
+    api_url: str | None = None
+    account_type: str = "individual"
+    github_token: str | None = field(default=None, repr=False)
+    """A token given on the command line or in GH_TOKEN; the file in the data directory otherwise."""
+    is_proxied: bool = False
+    """Whether HTTP_PROXY and its like are obeyed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that a running gateway goes by. Times are seconds."""
+
+    host: str = "127.0.0.1"
+    port: int = 4141
+    is_open: bool = False
+    """Authentication off."""
+    max_body_bytes: int = 64 * 1024 * 1024
+    minimum_gap_seconds: float | None = None
+    is_gap_waited: bool = False
+    is_approval_manual: bool = False
+    is_verbose: bool = False
+    log_format: LogFormat = "text"
+    drain_seconds: float = 600.0
+    """How long calls under way may still take when the gateway is told to stop."""
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    upstream: UpstreamSettings = field(default_factory=UpstreamSettings)

@@ -1,0 +1,47 @@
+"""Call: what came through the door."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from copilot_api.gateway.surface import Surface
+from copilot_api.keys.models import ApiKey
+
+
+@dataclass(slots=True)
+class Call:
+    """One call before anything is decided about it."""
+
+    request_id: str
+    surface: Surface
+    client: str
+    """Which program calls, from a closed list."""
+    arrived_at: datetime
+    began: float
+    """The arrival on the monotonic clock, for durations."""
+    read_body: Callable[[], Awaitable[bytes]]
+    key: ApiKey | None = None
+
+
+class Answer(Protocol):
+    """Where the answer goes. What is written waits until the client can take it; a client that is gone ends the call."""
+
+    is_started: bool
+    """Whether the status is sent: from then on an error is an event, not a status."""
+
+    async def send_whole(self, body: bytes) -> None:
+        """A whole answer, status 200."""
+        ...
+
+    async def write(self, events: bytes) -> None:
+        """Some whole events of a stream; the first write sends status 200."""
+        ...
+
+    async def keep_alive(self) -> None:
+        """Tell the client of a stream that we are still here."""
+        ...
+
+    async def end(self, events: bytes) -> None:
+        """The last events of a stream."""
+        ...

@@ -1,0 +1,51 @@
+"""
+How one process learns that another has changed a key, without asking the database.
+
+Every committed change appends one byte to a stamp file; its size is the generation of the keys. Looking is one `stat`.
+"""
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from copilot_api.config.paths import open_private
+
+Generation = tuple[int, int]
+"""What changes when a key changes: the stamp file's inode and size."""
+
+_MISSING: Generation = (0, 0)
+
+
+class KeyChanges:
+    """Tells of changes, and tells when there were some."""
+
+    def __init__(self, stamp: Path) -> None:
+        self._stamp = stamp
+        self._name = os.fspath(stamp)
+
+    def generation(self) -> Generation:
+        """The generation of the keys as they are stored now. A stamp file that is missing is the first generation."""
+        try:
+            found = os.stat(self._name)  # noqa: PTH116 -- on the way of every call; a Path would cost twice as much
+        except OSError:
+            return _MISSING
+        return (found.st_ino, found.st_size)
+
+    @contextmanager
+    def announcing(self) -> Generator[None]:
+        """Around a change: it is announced after the block, and not begun where it could not be announced."""
+        descriptor = open_private(self._stamp, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        try:
+            yield
+            _grow(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _grow(descriptor: int) -> None:
+    try:
+        os.write(descriptor, b".")
+    except OSError:
+        # A full disk still lets a file have a hole at its end.
+        os.ftruncate(descriptor, os.fstat(descriptor).st_size + 1)

@@ -1,0 +1,106 @@
+"""
+The keys in memory, by the digest of their secrets: recognising one asks nobody.
+
+The index is read anew as soon as any process changed a key, which `KeyChanges` tells without a query; and every
+`max_age_seconds` besides, for the change whose author was killed before announcing it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from copilot_api.clock import Clock
+from copilot_api.errors import StorageUnavailable
+from copilot_api.keys.changes import Generation, KeyChanges
+from copilot_api.keys.models import ApiKey
+from copilot_api.keys.repository import KeyRepository
+
+logger = logging.getLogger(__name__)
+
+MAX_AGE_SECONDS = 30.0
+_RETRY_SECONDS = 1.0
+
+RefreshFailed = Callable[[Exception], None]
+"""Is told why the index could not be read anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one secret opens, and until when."""
+
+    key: ApiKey
+    secret_expires_at: datetime | None
+
+
+def log_refresh_failed(error: Exception) -> None:
+    """The default `RefreshFailed`."""
+    logger.error("the API keys could not be read, the last known ones stay in force: %s", error)
+
+
+class KeyIndex:
+    """
+    Every secret, and whether they are the ones that are stored now.
+
+    When a refresh fails the old index stays in force, the failure is reported, and it is tried again after a second.
+    """
+
+    def __init__(
+        self,
+        repository: KeyRepository,
+        changes: KeyChanges,
+        clock: Clock,
+        max_age_seconds: float,
+        on_refresh_failed: RefreshFailed,
+    ) -> None:
+        self._repository = repository
+        self._changes = changes
+        self._clock = clock
+        self._max_age_seconds = max_age_seconds
+        self._on_refresh_failed = on_refresh_failed
+        self._entries: Mapping[bytes, Entry] | None = None
+        self._generation: Generation | None = None
+        self._loaded_at = 0.0
+        self._retry_at: float | None = None
+        self._refreshing = asyncio.Lock()
+
+    def find(self, digest: bytes) -> Entry | None:
+        """What the secret with this digest opens."""
+        if self._entries is None:
+            raise StorageUnavailable("the API keys could not be read yet")
+        return self._entries.get(digest)
+
+    def needs_refresh(self) -> bool:
+        """Whether the index may be out of date."""
+        now = self._clock.monotonic()
+        if self._retry_at is not None:
+            return now >= self._retry_at
+        return now >= self._loaded_at + self._max_age_seconds or self._changes.generation() != self._generation
+
+    async def refresh(self) -> None:
+        """Read the index anew if need be, once for all who ask at the same time."""
+        async with self._refreshing:
+            if not self.needs_refresh():
+                return
+            try:
+                read = await asyncio.to_thread(self._read)
+            except Exception as error:  # noqa: BLE001 -- whatever is broken, calls go on with the index that we have
+                self._retry_at = self._clock.monotonic() + _RETRY_SECONDS
+                self._on_refresh_failed(error)
+            else:
+                self._adopt(*read)
+
+    def load(self) -> None:
+        """Read the index now, or raise."""
+        self._adopt(*self._read())
+
+    def _read(self) -> tuple[Generation, float, dict[bytes, Entry]]:
+        # First the generation: a change after this line is seen as a newer one, and read again.
+        generation, at = self._changes.generation(), self._clock.monotonic()
+        secrets = self._repository.list_secrets()
+        return generation, at, {secret.digest: Entry(key, secret.expires_at) for secret, key in secrets}
+
+    def _adopt(self, generation: Generation, at: float, entries: Mapping[bytes, Entry]) -> None:
+        self._generation, self._loaded_at, self._entries = generation, at, entries
+        self._retry_at = None

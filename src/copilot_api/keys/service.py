@@ -1,0 +1,248 @@
+"""
+The keys of the gateway: issued, recognised, rotated and revoked.
+
+Recognising a key is a look into an index in memory and takes no time. What looks into the storage or changes it blocks:
+call it from a thread. A change is in force when its method returns, in every process, from the next call on.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from copilot_api.audit.models import Action, AuditEvent
+from copilot_api.clock import Clock
+from copilot_api.errors import BadRequest, GatewayError, Unauthorized
+from copilot_api.keys.changes import KeyChanges
+from copilot_api.keys.index import MAX_AGE_SECONDS, KeyIndex, RefreshFailed, log_refresh_failed
+from copilot_api.keys.models import ApiKey, KeyPolicy, Tier
+from copilot_api.keys.repository import KeyRepository, KeySecret
+from copilot_api.keys.secret import digest_secret, is_secret, make_key_id, make_secret, visible_prefix
+
+_MAX_LABEL = 100
+_MAX_MODEL_NAME = 200
+_MAX_OVERLAP_SECONDS = 365 * 86_400
+
+
+class KeyNotFound(GatewayError):
+    """No key by that id, prefix or label."""
+
+    number, code, status = 207, "key_not_found", 404
+    kind, cause, is_final = "invalid_request_error", "bad_request", True
+    hint = "'copilot-api keys list' shows all keys"
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedKey:
+    """A key together with its secret: the only time that anybody sees it."""
+
+    key: ApiKey
+    secret: str = field(repr=False)
+
+
+class KeyService:
+    """Issues, recognises, rotates and revokes keys."""
+
+    def __init__(
+        self,
+        repository: KeyRepository,
+        changes: KeyChanges,
+        clock: Clock,
+        *,
+        max_age_seconds: float = MAX_AGE_SECONDS,
+        on_refresh_failed: RefreshFailed = log_refresh_failed,
+    ) -> None:
+        self._repository = repository
+        self._changes = changes
+        self._clock = clock
+        self._index = KeyIndex(repository, changes, clock, max_age_seconds, on_refresh_failed)
+        self._last_used: dict[str, datetime] = {}
+
+    # Recognising ----------------------------------------------------------------------------------------------------
+
+    def authenticate(self, secret: str, now: datetime) -> ApiKey:
+        """The key that `secret` opens at `now`. Asks nobody: whether the index is current is `needs_refresh`."""
+        # Before the hash: an attacker's megabyte, or a key of another service, costs nothing and is kept nowhere.
+        if not is_secret(secret):
+            raise Unauthorized("this is not a key of this gateway" if secret else "an API key is required")
+        entry = self._index.find(digest_secret(secret))
+        if entry is None:
+            raise Unauthorized("the API key is not known")
+        # From here on the caller has proven to hold the key, and may be told what became of it.
+        if not entry.key.is_valid_at(now):
+            raise Unauthorized(f"the API key {_why_invalid(entry.key, now)}")
+        if entry.secret_expires_at is not None and entry.secret_expires_at <= now:
+            raise Unauthorized("the API key was rotated, and this old secret of it has ended")
+        return entry.key
+
+    def needs_refresh(self) -> bool:
+        """Whether the index may be out of date. Cheap enough for every call: one `stat`."""
+        return self._index.needs_refresh()
+
+    async def refresh(self) -> None:
+        """Read the index anew, once for all who ask at the same time. A broken database is reported, not raised."""
+        await self._index.refresh()
+
+    def load(self) -> None:
+        """The same for those who have no event loop; raises when it fails."""
+        self._index.load()
+
+    def mark_used(self, key_id: str, now: datetime) -> None:
+        """Note that a key was used; kept in memory until `take_last_used`."""
+        self._last_used[key_id] = now
+
+    def take_last_used(self) -> dict[str, datetime]:
+        """What was noted since the last time, for `KeyRepository.record_last_used`."""
+        taken, self._last_used = self._last_used, {}
+        return taken
+
+    # Looking --------------------------------------------------------------------------------------------------------
+
+    def list_keys(self) -> list[ApiKey]:
+        """Every key as it is stored, oldest first, revoked and expired ones too."""
+        return self._repository.list_keys()
+
+    def get(self, reference: str) -> ApiKey:
+        """The key with this id or, where only one has it, this visible prefix or this label."""
+        keys = self.list_keys()
+        by_id = [key for key in keys if key.id == reference]
+        found = by_id or [key for key in keys if reference in (key.prefix, key.label)]
+        if not found:
+            raise KeyNotFound(f"no such key: {_shown(reference)}")
+        if len(found) > 1:
+            raise BadRequest(f"several keys are called so: {', '.join(key.id for key in found)}", hint="give the id")
+        return found[0]
+
+    # Changing -------------------------------------------------------------------------------------------------------
+
+    def issue(
+        self,
+        label: str,
+        *,
+        tier: Tier = Tier.CLIENT,
+        policy: KeyPolicy | None = None,
+        not_before: datetime | None = None,
+        expires_at: datetime | None = None,
+        actor: str,
+    ) -> IssuedKey:
+        """Make a key."""
+        issued, secret = self._make(label, tier, policy or KeyPolicy(), not_before, expires_at)
+        event = AuditEvent(actor, Action.KEY_ISSUED, issued.key.id, _describe(issued.key))
+        with self._changes.announcing():
+            self._repository.add_key(issued.key, secret, event)
+        return issued
+
+    def rotate(self, key_id: str, *, overlap_seconds: float = 0.0, actor: str) -> IssuedKey:
+        """Give a key a new secret; those it had end after `overlap_seconds`."""
+        if not 0 <= overlap_seconds <= _MAX_OVERLAP_SECONDS:
+            raise BadRequest("the overlap must be between nothing and a year")
+        now = self._clock.now()
+        key = self._get_by_id(key_id)
+        if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= now):
+            raise BadRequest(f"this key {_why_invalid(key, now)}: {key.id}", hint="issue a new key instead")
+        text = make_secret()
+        secret = KeySecret(digest_secret(text), key.id, visible_prefix(text), now)
+        old_end_at = now + timedelta(seconds=overlap_seconds)
+        detail: dict[str, object] = {"prefix": secret.prefix, "old_secrets_end_at": old_end_at.isoformat()}
+        event = AuditEvent(actor, Action.KEY_ROTATED, key.id, detail)
+        with self._changes.announcing():
+            if not self._repository.rotate_key(secret, old_end_at, event):
+                raise BadRequest(f"this key was revoked meanwhile: {key.id}", hint="issue a new key instead")
+        return IssuedKey(replace(key, prefix=secret.prefix), text)
+
+    def revoke(self, key_id: str, *, actor: str) -> ApiKey:
+        """End a key at once. Revoking it again changes nothing."""
+        key = self._get_by_id(key_id)
+        detail: dict[str, object] = {"label": key.label, "tier": key.tier}
+        event = AuditEvent(actor, Action.KEY_REVOKED, key.id, detail)
+        with self._changes.announcing():
+            self._repository.revoke_key(key.id, self._clock.now(), event)
+        return self._get_by_id(key.id)
+
+    def has_admin_key(self) -> bool:
+        """Whether somebody can reach the admin plane."""
+        now = self._clock.now()
+        return any(key.tier is Tier.ADMIN and key.is_valid_at(now) for key in self.list_keys())
+
+    def ensure_admin_key(self, *, actor: str) -> IssuedKey | None:
+        """Make an admin key if there is no valid one; of several processes that start at once, one makes it."""
+        issued, secret = self._make("first admin", Tier.ADMIN, KeyPolicy(), None, None)
+        event = AuditEvent(actor, Action.KEY_ISSUED, issued.key.id, _describe(issued.key))
+        with self._changes.announcing():
+            return issued if self._repository.add_first_admin(issued.key, secret, event) else None
+
+    def recover(self, *, force: bool = False, actor: str) -> tuple[IssuedKey, tuple[str, ...]]:
+        """Make a fresh admin key; `force` revokes the old ones, whose ids are given."""
+        issued, secret = self._make("recovered admin", Tier.ADMIN, KeyPolicy(), None, None)
+        event = AuditEvent(actor, Action.ADMIN_RECOVERED, issued.key.id, _describe(issued.key))
+        with self._changes.announcing():
+            revoked = self._repository.recover_admin(issued.key, secret, event, revoke_others=force)
+        return issued, revoked
+
+    # Inside ---------------------------------------------------------------------------------------------------------
+
+    def _get_by_id(self, key_id: str) -> ApiKey:
+        for key in self.list_keys():
+            if key.id == key_id:
+                return key
+        raise KeyNotFound(f"no such key: {_shown(key_id)}")
+
+    def _make(
+        self, label: str, tier: Tier, policy: KeyPolicy, not_before: datetime | None, expires_at: datetime | None
+    ) -> tuple[IssuedKey, KeySecret]:
+        now = self._clock.now()
+        _check_times(now, not_before, expires_at)
+        text = make_secret()
+        key = ApiKey(
+            id=make_key_id(),
+            label=_checked_label(label),
+            tier=tier,
+            prefix=visible_prefix(text),
+            created_at=now,
+            policy=_checked_policy(policy),
+            not_before=not_before,
+            expires_at=expires_at,
+        )
+        return IssuedKey(key, text), KeySecret(digest_secret(text), key.id, key.prefix, now)
+
+
+def _why_invalid(key: ApiKey, now: datetime) -> str:
+    if key.revoked_at is not None:
+        return "was revoked"
+    if key.not_before is not None and now < key.not_before:
+        return f"is not valid before {key.not_before.isoformat(timespec='seconds')}"
+    return "has expired"
+
+
+def _check_times(now: datetime, not_before: datetime | None, expires_at: datetime | None) -> None:
+    if expires_at is not None and expires_at <= max(now, not_before or now):
+        raise BadRequest(f"a key that is never valid is of no use: it would expire at {expires_at.isoformat()}")
+
+
+def _checked_label(label: str) -> str:
+    label = label.strip()
+    if not label or len(label) > _MAX_LABEL or not label.isprintable():
+        raise BadRequest(f"a label has 1 to {_MAX_LABEL} characters, all of them printable", param="label")
+    if is_secret(label):
+        raise BadRequest("a label is not the place for a key", param="label")
+    return label
+
+
+def _checked_policy(policy: KeyPolicy) -> KeyPolicy:
+    models = tuple(dict.fromkeys(name.strip() for name in policy.models))
+    if not models or not all(name and name.isprintable() and len(name) <= _MAX_MODEL_NAME for name in models):
+        raise BadRequest("name the models that the key may use, or * for all of them", param="models")
+    return replace(policy, models=models)
+
+
+def _describe(key: ApiKey) -> dict[str, object]:
+    return {
+        "label": key.label,
+        "tier": key.tier,
+        "prefix": key.prefix,
+        "models": list(key.policy.models),
+        "expires_at": key.expires_at.isoformat() if key.expires_at else None,
+    }
+
+
+def _shown(reference: str) -> str:
+    """`reference` for a message: somebody may have pasted the key itself."""
+    return f"{visible_prefix(reference)}…" if is_secret(reference) else ascii(reference[:_MAX_LABEL])

@@ -1,0 +1,149 @@
+"""
+Observation: the closed set of things that the process reports about itself.
+
+No field ever holds a body, a prompt, a header value, or a secret.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+Level = Literal["debug", "info", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One thing that happened."""
+
+    level: ClassVar[Level] = "info"
+    message: ClassVar[str] = ""
+
+
+Observer = Callable[[Observation], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Listening(Observation):
+    """The port is open. `url` is what clients are pointed at."""
+
+    message: ClassVar[str] = "listening on"
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping(Observation):
+    """No new calls; those under way may finish."""
+
+    message: ClassVar[str] = "stopping: waiting for calls under way"
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped(Observation):
+    """The end."""
+
+    message: ClassVar[str] = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded(Observation):
+    """One call, as a line for whoever watches."""
+
+    level: ClassVar[Level] = "debug"
+    message: ClassVar[str] = "call"
+    request_id: str
+    endpoint: str
+    status: int
+    cause: str
+    model: str | None
+    key_id: str | None
+    seconds: float
+    input_tokens: int
+    output_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallCrashed(Observation):
+    """A defect of ours; the traceback goes to the log and nowhere else."""
+
+    level: ClassVar[Level] = "error"
+    message: ClassVar[str] = "a call failed inside the gateway"
+    request_id: str
+    traceback: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRenewed(Observation):
+    """There is a fresh bearer."""
+
+    level: ClassVar[Level] = "debug"
+    message: ClassVar[str] = "Copilot token renewed"
+    api: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRenewalFailed(Observation):
+    """There is none."""
+
+    level: ClassVar[Level] = "warning"
+    message: ClassVar[str] = "the Copilot token could not be renewed"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogRefreshFailed(Observation):
+    """The list of models could not be read; the old one stays."""
+
+    level: ClassVar[Level] = "warning"
+    message: ClassVar[str] = "Copilot's list of models could not be read"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class UsageStorageBroken(Observation):
+    """The database does not take usage events; they wait in the journal."""
+
+    level: ClassVar[Level] = "warning"
+    message: ClassVar[str] = "usage events cannot be stored now; they wait in the journal"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class UsageStorageRecovered(Observation):
+    """The database takes usage events again."""
+
+    message: ClassVar[str] = "usage events are stored again"
+
+
+@dataclass(frozen=True, slots=True)
+class JournalBroken(Observation):
+    """The journal cannot be written; events wait in memory."""
+
+    level: ClassVar[Level] = "error"
+    message: ClassVar[str] = "the usage journal cannot be written; events wait in memory"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRecovered(Observation):
+    """The journal can be written again."""
+
+    message: ClassVar[str] = "the usage journal is written again"
+
+
+@dataclass(frozen=True, slots=True)
+class EventsLost(Observation):
+    """Usage events could be kept nowhere."""
+
+    level: ClassVar[Level] = "error"
+    message: ClassVar[str] = "usage events were lost: neither journal nor memory could take them"
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notice(Observation):
+    """Something that the operator should know; `text` says it."""
+
+    level: ClassVar[Level] = "warning"
+    message: ClassVar[str] = "notice"
+    text: str

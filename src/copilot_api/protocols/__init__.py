@@ -1,0 +1,1 @@
+"""Wire formats: values in, values out. No clock, no I/O, no settings."""

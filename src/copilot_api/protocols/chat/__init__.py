@@ -1,0 +1,1 @@
+"""OpenAI Chat Completions, as clients send it and as Copilot answers it."""

@@ -1,0 +1,122 @@
+"""
+A whole chat answer, made fit for strict clients.
+
+Copilot's deviations that are mended here: `object` is missing, `created` may be; the model is a dated deployment; a
+Claude answer comes as several choices of one turn, text in one, tool calls in the next.
+"""
+
+import json
+from typing import Any
+
+import msgspec
+
+from copilot_api.errors import BadRequest, UpstreamFailed
+from copilot_api.protocols.base import Usage
+from copilot_api.protocols.chat import wire
+from copilot_api.protocols.copilot_usage import CopilotUsage
+from copilot_api.protocols.json_object import parse_object
+from copilot_api.protocols.sse import render_event
+
+
+class _Choice(msgspec.Struct):
+    index: int | None = None
+    finish_reason: str | None = None
+
+
+class _Answer(msgspec.Struct):
+    choices: list[_Choice] | None
+    object: str | None = None
+    id: str | None = None
+    created: int | float | None = None
+    usage: wire.ChatUsage | None = None
+    copilot_usage: CopilotUsage | None = None
+
+
+_decode_answer = msgspec.json.Decoder(_Answer).decode
+
+
+class ChatAnswer:
+    """The answer as the client gets it, and what it consumed."""
+
+    __slots__ = ("body", "nano_aiu", "usage")
+
+    def __init__(self, body: bytes, usage: Usage | None, nano_aiu: int | None) -> None:
+        self.body = body
+        self.usage = usage
+        self.nano_aiu = nano_aiu
+
+
+def parse_response(source: bytes, *, model: str, choices: int, now: int) -> ChatAnswer:
+    """
+    The upstream's answer in `source` with the name that the caller used. `now` (unix seconds) stands in for a missing
+    `created`. Raises `UpstreamFailed` when it is no chat answer.
+    """
+    try:
+        answer = _decode_answer(source)
+        body = parse_object(source)
+    except (msgspec.DecodeError, RecursionError, BadRequest) as error:
+        raise UpstreamFailed("GitHub Copilot answered something that is not a chat completion") from error
+    usage = answer.usage.to_usage(answer.copilot_usage) if answer.usage else None
+    nano_aiu = answer.copilot_usage.nano_aiu if answer.copilot_usage else None
+    edits: dict[str, bytes | None] = {"model": json.dumps(model).encode()}
+    if answer.object != "chat.completion":
+        edits["object"] = b'"chat.completion"'
+    if not answer.created:
+        edits["created"] = b"%d" % now
+    if not answer.id:
+        edits["id"] = b'"chatcmpl-%d"' % now
+    found = answer.choices or []
+    if not found:
+        raise UpstreamFailed("GitHub Copilot answered without any choice")
+    if choices == 1 and (len(found) > 1 or found[0].index != 0):
+        edits["choices"] = msgspec.json.encode([_merge_choices(msgspec.json.decode(body.fields["choices"]))])
+    return ChatAnswer(body.replaced(edits), usage, nano_aiu)
+
+
+def _merge_choices(choices: list[dict[str, Any]]) -> dict[str, Any]:
+    """The choices of one turn as one: texts joined, tool calls in order, `tool_calls` before any other finish reason."""
+    merged = dict(choices[0])
+    message = dict(merged.get("message") or {})
+    texts: list[str] = []
+    calls: list[dict[str, Any]] = []
+    reasons: list[str] = []
+    for choice in choices:
+        part = choice.get("message") or {}
+        if isinstance(part.get("content"), str):
+            texts.append(part["content"])
+        calls += part.get("tool_calls") or []
+        if choice.get("finish_reason"):
+            reasons.append(choice["finish_reason"])
+        for name, value in part.items():
+            message.setdefault(name, value)
+    message["role"] = "assistant"
+    message["content"] = "".join(texts) if texts else None
+    if calls:
+        for call in calls:
+            function = call.get("function")
+            if isinstance(function, dict) and not str(function.get("arguments") or "").strip():
+                function["arguments"] = "{}"
+        message["tool_calls"] = calls
+    merged["message"] = message
+    merged["index"] = 0
+    merged["finish_reason"] = "tool_calls" if calls else (reasons[0] if reasons else "stop")
+    return merged
+
+
+def whole_as_events(request: object, body: bytes, now: int) -> bytes:  # noqa: ARG001 -- a surface's form
+    """A whole answer, already mended, as the events of a stream: the message in one delta, then the finish."""
+    answer = msgspec.json.decode(body)
+    wrapping = {name: answer[name] for name in ("id", "created", "model") if name in answer}
+    wrapping["object"] = "chat.completion.chunk"
+    chunks: list[dict[str, Any]] = []
+    for choice in answer.get("choices") or []:
+        delta = {name: value for name, value in (choice.get("message") or {}).items() if value is not None}
+        for number, call in enumerate(delta.get("tool_calls") or []):
+            call["index"] = number
+        index = choice.get("index") or 0
+        chunks.append({"index": index, "delta": {"role": "assistant", **delta}, "finish_reason": None})
+        chunks.append({"index": index, "delta": {}, "finish_reason": choice.get("finish_reason") or "stop"})
+    events = [render_event(msgspec.json.encode({**wrapping, "choices": [chunk]})) for chunk in chunks]
+    if getattr(request, "wants_usage", False) and answer.get("usage"):
+        events.append(render_event(msgspec.json.encode({**wrapping, "choices": [], "usage": answer["usage"]})))
+    return b"".join([*events, render_event(b"[DONE]")])

@@ -1,0 +1,75 @@
+"""
+Connections and transactions, alike for every backend.
+
+Everything here blocks: call it from a thread. Whatever the driver raises leaves as `StorageUnavailable`.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from sqlalchemy import Connection, Engine, Table
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.sql.dml import Insert
+
+from copilot_api.errors import StorageUnavailable
+
+
+class Backend(Protocol):
+    """What differs between SQLite and others."""
+
+    @property
+    def reading(self) -> Engine:
+        """Begins transactions that read."""
+        ...
+
+    @property
+    def writing(self) -> Engine:
+        """Begins transactions that will write: they wait for each other when they begin, not in their middle."""
+        ...
+
+    def insert_new(self, table: Table) -> Insert:
+        """An insert that passes over rows whose primary key is there already."""
+        ...
+
+    @contextmanager
+    def migrating(self) -> Generator[None]:
+        """Around a migration: one process at a time."""
+        ...
+
+    def keep_copy(self, name: str) -> Path | None:
+        """Keep a copy of everything before a migration, where the backend's own operator does not."""
+        ...
+
+
+class Database:
+    """The connections to one database."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+
+    @contextmanager
+    def connect(self) -> Generator[Connection]:
+        """A connection to read with, in one transaction: it sees one moment."""
+        with _translated(), self.backend.reading.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def begin(self) -> Generator[Connection]:
+        """A transaction to write in: committed at the end of the block, rolled back if the block raises."""
+        with _translated(), self.backend.writing.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.backend.reading.dispose()
+
+
+@contextmanager
+def _translated() -> Generator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        raise StorageUnavailable(f"the database cannot be used: {cause}") from error

@@ -1,0 +1,89 @@
+"""
+The tables, as the newest migration leaves them; a test holds the two together.
+
+Only types that every backend has. Times are microseconds since 1970 in UTC.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+from copilot_api.storage.instants import Instant
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("label", Text, nullable=False),
+    Column("tier", String(20), nullable=False),
+    Column("prefix", String(40), nullable=False),
+    Column("policy", Text, nullable=False),  # a `KeyPolicy` as JSON: it is only ever read whole
+    Column("created_at", Instant, nullable=False),
+    Column("not_before", Instant),
+    Column("expires_at", Instant),
+    Column("revoked_at", Instant),
+    Column("last_used_at", Instant),
+)
+
+key_secrets = Table(
+    "key_secrets",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("key_id", String(40), ForeignKey("api_keys.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("prefix", String(40), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+)
+
+usage_events = Table(
+    "usage_events",
+    metadata,
+    Column("request_id", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("key_id", Text),  # no foreign key: the ledger outlives the keys
+    Column("identity_id", Text),
+    Column("client", Text, nullable=False),
+    Column("endpoint", Text, nullable=False),
+    Column("model", Text),
+    Column("upstream_model", Text),
+    Column("upstream_endpoint", Text),
+    Column("stream", Boolean, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("cause", String(40), nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("cache_read_tokens", BigInteger, nullable=False),
+    Column("cache_write_tokens", BigInteger, nullable=False),
+    Column("reasoning_tokens", BigInteger, nullable=False),
+    Column("usage_unknown", Boolean, nullable=False),
+    Column("nano_aiu", BigInteger),
+    Column("premium_requests", Double, nullable=False),
+    Column("initiator", Text),
+    Column("effort", Text),
+    Column("queue_seconds", Double, nullable=False),
+    Column("time_to_first_token", Double),
+    Column("duration", Double, nullable=False),
+    Column("bytes_in", BigInteger, nullable=False),
+    Column("bytes_out", BigInteger, nullable=False),
+    Index(None, "at"),
+    Index(None, "key_id", "at"),
+)

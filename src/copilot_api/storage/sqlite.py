@@ -1,0 +1,129 @@
+"""
+SQLite: one file, one writer at a time, readers beside it (WAL).
+
+Python's driver would begin transactions on its own, late and never IMMEDIATE; so it is told to leave them alone, and
+they are begun here. https://docs.sqlalchemy.org/en/21/dialects/sqlite.html#pysqlite-serializable
+"""
+
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Generator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.engine import URL
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.sql.dml import Insert
+
+from copilot_api.config.paths import open_private
+from copilot_api.errors import StorageUnavailable
+from copilot_api.storage.database import Database
+
+BUSY_SECONDS = 5.0
+"""How long a statement waits for another process's lock."""
+
+_MODE = "sqlite_begin"
+_WAL_ATTEMPTS = 100
+_WAL_PAUSE_SECONDS = 0.02
+
+
+def open_sqlite(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> Database:
+    """The database in this file, which is made, private, if it is missing."""
+    return Database(SqliteBackend(path, busy_seconds))
+
+
+class SqliteBackend:
+    """See `Backend`."""
+
+    def __init__(self, path: Path, busy_seconds: float) -> None:
+        self._path = path
+        # SQLite follows links, and its -wal and -shm files take the mode of the database: hence made and checked here.
+        try:
+            os.close(open_private(path, os.O_RDWR | os.O_CREAT))
+        except OSError as error:
+            raise StorageUnavailable(f"the database cannot be opened ({error.strerror}): {path}") from error
+        self._reading = create_engine(
+            URL.create("sqlite", database=os.fspath(path)),
+            connect_args={"timeout": busy_seconds},
+            # A statement's values, digests of keys among them, have no place in an error.
+            hide_parameters=True,
+        )
+        event.listen(self._reading, "connect", _prepare_connection)
+        event.listen(self._reading, "begin", _begin)
+        self._writing = self._reading.execution_options(**{_MODE: "IMMEDIATE"})
+
+    @property
+    def reading(self) -> Engine:
+        """See `Backend`."""
+        return self._reading
+
+    @property
+    def writing(self) -> Engine:
+        """See `Backend`; a second engine on the same connections."""
+        return self._writing
+
+    def insert_new(self, table: Table) -> Insert:
+        """See `Backend`."""
+        return insert(table).on_conflict_do_nothing(index_elements=list(table.primary_key.columns))
+
+    @contextmanager
+    def migrating(self) -> Generator[None]:
+        """See `Backend`; a lock file beside the database, since a database being made cannot lock itself."""
+        descriptor = open_private(self._beside("migrate.lock"), os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def keep_copy(self, name: str) -> Path | None:
+        """See `Backend`; made with SQLite's own backup, so that what is still in the WAL is in it."""
+        new, kept = self._beside(f"{name}.new"), self._beside(name)
+        new.unlink(missing_ok=True)
+        os.close(open_private(new, os.O_RDWR | os.O_CREAT | os.O_EXCL))
+        with closing(sqlite3.connect(self._path)) as source, closing(sqlite3.connect(new)) as target:
+            source.backup(target)
+            target.execute("PRAGMA journal_mode=DELETE")  # a copy is one file
+        descriptor = open_private(new, os.O_RDWR)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        return new.replace(kept)
+
+    def _beside(self, suffix: str) -> Path:
+        return self._path.with_name(f"{self._path.name}.{suffix}")
+
+
+def _prepare_connection(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    assert isinstance(connection, sqlite3.Connection)  # noqa: S101 -- for the type checker: the engine has no other driver
+    try:
+        connection.isolation_level = None
+        _switch_to_wal(connection)
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA foreign_keys=ON")
+    except sqlite3.Error:
+        connection.close()
+        raise
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get(_MODE, 'DEFERRED')}")
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """Have the database keep a WAL, outside any transaction, and make sure that it does."""
+    for _ in range(_WAL_ATTEMPTS):
+        if connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
+            return
+        # Of two processes that switch together one is turned away at once: here SQLite does not wait for the other.
+        with suppress(sqlite3.OperationalError):
+            connection.execute("PRAGMA journal_mode=WAL")
+            continue
+        time.sleep(_WAL_PAUSE_SECONDS)
+    raise sqlite3.OperationalError("it cannot be switched to write-ahead logging (PRAGMA journal_mode=WAL)")

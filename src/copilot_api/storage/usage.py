@@ -1,0 +1,134 @@
+"""The ledger, in SQL."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, RowMapping, case, func, or_, select
+
+from copilot_api.storage.database import Database
+from copilot_api.storage.instants import from_microseconds, to_microseconds
+from copilot_api.storage.schema import usage_events
+from copilot_api.usage.models import Cause, UsageEvent
+from copilot_api.usage.repository import Group, UsageTotals
+
+_DAY = 86_400 * 1_000_000
+_PAGE_ROWS = 1_000
+_MAX_INTEGER = 2**63 - 1
+
+_columns = usage_events.c
+_groups: dict[Group, ColumnElement[object]] = {
+    Group.KEY: _columns.key_id,
+    Group.MODEL: _columns.model,
+    Group.CLIENT: _columns.client,
+    Group.DAY: _columns.at // _DAY,
+}
+_is_error = or_(_columns.status >= 400, _columns.cause.not_in([Cause.OK.value, Cause.CLIENT_ABORTED.value]))
+
+
+class SqlUsageRepository:
+    """See `UsageRepository`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add_events(self, events: Sequence[UsageEvent]) -> int:
+        """See `UsageRepository`."""
+        if not events:
+            return 0
+        rows = [_render_row(event) for event in events]
+        try:
+            return self._insert(rows)
+        except (OverflowError, UnicodeError):
+            # One absurd number out of an answer must not keep its whole batch out of the ledger for ever.
+            return self._insert([{name: _storable(value) for name, value in row.items()} for row in rows])
+
+    def list_events(self, since: datetime, until: datetime, key_id: str | None = None) -> Iterator[UsageEvent]:
+        """See `UsageRepository`."""
+        last_at, last_id = to_microseconds(since), ""
+        while True:
+            page = self._fetch_page(last_at, last_id, to_microseconds(until), key_id)
+            yield from (_parse_event(row) for row in page)
+            if len(page) < _PAGE_ROWS:
+                return
+            last_at, last_id = page[-1]["at"], page[-1]["request_id"]
+
+    def totals(self, since: datetime, until: datetime, group: Group, key_id: str | None = None) -> list[UsageTotals]:
+        """See `UsageRepository`."""
+        by = _groups[group]
+        statement = (
+            select(
+                by.label("group"),
+                func.count().label("requests"),
+                func.sum(case((_is_error, 1), else_=0)).label("errors"),
+                *(_sum(name) for name in _SUMMED),
+            )
+            .where(*_in_period(to_microseconds(since), to_microseconds(until), key_id))
+            .group_by(by)
+            .order_by(by)
+        )
+        with self._database.connect() as connection:
+            return [_parse_totals(row, group) for row in connection.execute(statement).mappings()]
+
+    def _insert(self, rows: list[dict[str, object]]) -> int:
+        with self._database.begin() as connection:
+            return connection.execute(self._database.backend.insert_new(usage_events), rows).rowcount
+
+    def _fetch_page(self, last_at: int, last_id: str, until: int, key_id: str | None) -> Sequence[RowMapping]:
+        statement = (
+            select(usage_events)
+            .where(*_in_period(last_at, until, key_id), or_(_columns.at > last_at, _columns.request_id > last_id))
+            .order_by(_columns.at, _columns.request_id)
+            .limit(_PAGE_ROWS)
+        )
+        with self._database.connect() as connection:
+            return connection.execute(statement).mappings().all()
+
+
+_SUMMED = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "nano_aiu",
+    "premium_requests",
+)
+
+
+def _sum(name: str) -> ColumnElement[object]:
+    return func.coalesce(func.sum(_columns[name]), 0).label(name)
+
+
+def _in_period(since: int, until: int, key_id: str | None) -> list[ColumnElement[bool]]:
+    conditions = [_columns.at >= since, _columns.at < until]
+    return conditions if key_id is None else [*conditions, _columns.key_id == key_id]
+
+
+def _render_row(event: UsageEvent) -> dict[str, object]:
+    row = msgspec.structs.asdict(event)
+    at = datetime.fromisoformat(event.at)
+    row["at"] = to_microseconds(at if at.tzinfo else at.replace(tzinfo=UTC))
+    row["cause"] = event.cause.value
+    return row
+
+
+def _parse_event(row: RowMapping) -> UsageEvent:
+    values: dict[str, Any] = {**row, "at": from_microseconds(row["at"]).isoformat(), "cause": Cause(row["cause"])}
+    return UsageEvent(**values)
+
+
+def _parse_totals(row: RowMapping, group: Group) -> UsageTotals:
+    values: dict[str, Any] = dict(row)
+    if group is Group.DAY:
+        values["group"] = from_microseconds(row["group"] * _DAY).date().isoformat()
+    return UsageTotals(**values)
+
+
+def _storable(value: object) -> object:
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, int):
+        return max(-_MAX_INTEGER, min(value, _MAX_INTEGER))
+    return value

@@ -1,0 +1,1 @@
+"""GitHub Copilot, and the only outward HTTP."""

@@ -1,0 +1,158 @@
+"""
+What an upstream error means to the caller, and whether repeating the call can help (protocol reference, 11).
+
+Copilot has four envelopes, JSON under `text/plain`, bodies that are HTML and bodies that are empty; the message is taken
+from wherever it stands, the code decides.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import msgspec
+
+from copilot_api.errors import (
+    BodyTooLarge,
+    GatewayError,
+    UpstreamFailed,
+    UpstreamForbidden,
+    UpstreamQuotaExceeded,
+    UpstreamRateLimited,
+    UpstreamRefused,
+    UpstreamTimeout,
+    UpstreamUnauthorized,
+)
+
+_OVERFLOW_PHRASES = ("exceeds the context window", "exceeds the limit of", "prompt is too long", "model context window")
+_OVERFLOW_CODES = {"model_max_prompt_tokens_exceeded", "context_length_exceeded"}
+_LIMIT_PHRASES = ("rate limit", "too many requests", "quota")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An upstream error, read."""
+
+    error: GatewayError
+    is_repeatable: bool
+    """Whether the same call may well succeed in a moment."""
+    is_expired_credential: bool = False
+
+
+def parse_refusal(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> Refusal:
+    """The error in an answer whose status is not 200, or whose 200 is none."""
+    code, message, param = _parse_body(body)
+    wait = parse_retry_after(headers.get("retry-after"), now)
+    family = code.partition(":")[0]
+    if status == 401:
+        is_expired = b"authorize_url" not in body
+        return Refusal(
+            UpstreamUnauthorized("GitHub Copilot does not accept the gateway's credential"), False, is_expired
+        )
+    if status == 402:
+        message = message or "the Copilot account's allowance is used up"
+        return Refusal(UpstreamQuotaExceeded(message, upstream_code=code or None, retry_after=wait), False)
+    if status == 429 or (status == 400 and family == "rate_limited"):
+        message = message or "GitHub Copilot limits this account"
+        return Refusal(UpstreamRateLimited(message, upstream_code=code or None, retry_after=wait or 30.0), False)
+    if status == 503:
+        if not body or any(phrase in message.lower() for phrase in _LIMIT_PHRASES):
+            return Refusal(
+                UpstreamRateLimited(message or "GitHub Copilot is overloaded", status=503, retry_after=wait or 5.0),
+                False,
+            )
+        return Refusal(UpstreamFailed(message or "GitHub Copilot is unavailable", status=503, retry_after=wait), True)
+    if status in {400, 422, 466}:
+        return _bad_request(status, code, message, param, body)
+    if status == 403:
+        return Refusal(
+            UpstreamForbidden(message or "GitHub Copilot refuses the call", upstream_code=code or None), False
+        )
+    if status == 413:
+        return Refusal(
+            BodyTooLarge(message or "the request is too large for GitHub Copilot", hint="send a smaller request"), False
+        )
+    if status == 408:
+        return Refusal(UpstreamTimeout(message or "GitHub Copilot did not get the whole request in time"), True)
+    if status in {504, 529}:
+        return Refusal(UpstreamTimeout(message or f"GitHub Copilot answered {status}"), True)
+    if status == 200:
+        return Refusal(
+            UpstreamFailed("GitHub Copilot answered a web page instead of an answer", retry_after=30.0), False
+        )
+    return Refusal(UpstreamFailed(message or f"GitHub Copilot answered {status}"), status in {500, 502})
+
+
+def _bad_request(status: int, code: str, message: str, param: str | None, body: bytes) -> Refusal:
+    if status == 466:
+        hint = "this version of the gateway is too old for GitHub Copilot: upgrade it"
+        return Refusal(UpstreamFailed("GitHub Copilot no longer supports this client version", hint=hint), False)
+    if status == 400 and not body.strip():
+        # Without a body it is the sign of a passing fault in front of the models; a real 400 says what is wrong.
+        return Refusal(UpstreamFailed("GitHub Copilot answered 400 without a reason"), True)
+    if code in _OVERFLOW_CODES or any(phrase in message for phrase in _OVERFLOW_PHRASES):
+        error = UpstreamRefused(
+            message or "the request does not fit the model's context window",
+            param="messages",
+            upstream_code="context_length_exceeded",
+            hint="shorten the conversation",
+        )
+        return Refusal(error, False)
+    hint = "GET /v1/models lists the models" if code.startswith("model_not") else None
+    message = message or "GitHub Copilot refuses the request"
+    return Refusal(
+        UpstreamRefused(message, param=param, upstream_code=code or None, status=status, hint=hint),
+        code == "cyber_policy",
+    )
+
+
+def _parse_body(body: bytes) -> tuple[str, str, str | None]:
+    """Code, message and parameter, whichever envelope they are in. HTML has no message."""
+    try:
+        document: Any = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        text = body[:2000].decode(errors="replace").strip()
+        return "", "" if text.startswith("<") else text, None
+    inner = document.get("error", document) if isinstance(document, dict) else document
+    if isinstance(inner, str):
+        return "", inner[:2000], None
+    if not isinstance(inner, dict):
+        return "", "", None
+    outer = document if isinstance(document, dict) else {}
+    code = inner.get("code") or outer.get("code") or ""
+    message = inner.get("message")
+    if not isinstance(message, str):
+        message = ""
+    param = inner.get("param")
+    return str(code), _innermost(message)[:2000], param if isinstance(param, str) else None
+
+
+def _innermost(message: str) -> str:
+    """The message itself where it is another error envelope, quoted whole."""
+    if message.startswith("{"):
+        try:
+            nested = msgspec.json.decode(message.encode())
+        except (msgspec.DecodeError, RecursionError):
+            return message
+        if isinstance(nested, dict):
+            error = nested.get("error", nested)
+            if isinstance(error, dict) and isinstance(error.get("message"), str):
+                return str(error["message"])
+    return message
+
+
+def parse_retry_after(value: str | None, now: datetime) -> float | None:
+    """`Retry-After` in seconds: it comes as seconds, as an HTTP date, or (on 402) as an ISO date."""
+    if not value:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    for parse in (parsedate_to_datetime, datetime.fromisoformat):
+        try:
+            return max(0.0, (parse(value) - now).total_seconds())
+        except (ValueError, TypeError):
+            continue
+    return None

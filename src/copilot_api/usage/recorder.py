@@ -1,0 +1,241 @@
+"""
+From journal to database, behind the calls.
+
+`begin` and `end` are on the way of every call and only append to the journal. A thread of its own reads the journal and
+brings it into the database in batches; the journal is the queue, so memory stays bounded however long the database is
+away, and nothing is kept twice. A segment is deleted when every call in it has ended and is stored.
+
+Each event's request id is its key in the database and a known one is ignored, so a segment that is read again after a
+crash changes nothing.
+
+Where the journal itself cannot be written (a full disk), events wait in memory, up to `MAX_BACKLOG`; what does not fit is
+counted as lost and said so, loudly.
+"""
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from copilot_api.errors import GatewayError
+from copilot_api.keys.service import KeyService
+from copilot_api.observability.events import (
+    EventsLost,
+    JournalBroken,
+    JournalRecovered,
+    Observer,
+    UsageStorageBroken,
+    UsageStorageRecovered,
+)
+from copilot_api.usage.journal import BEGIN, END, JournalWriter, Segment, adopt_segments, list_segments
+from copilot_api.usage.models import UsageEvent
+from copilot_api.usage.repository import UsageRepository
+
+DRAIN_SECONDS = 0.1
+BATCH_EVENTS = 500
+MAX_BACKLOG = 10_000
+MAX_PAUSE_SECONDS = 5.0
+LAST_USED_EVERY = 20
+"""Last-used times are stored every so many rounds: they are for people, who read them by the minute."""
+
+
+class UsageRecorder:
+    """See the module. `start` before the first call, `stop` after the last."""
+
+    def __init__(
+        self,
+        repository: UsageRepository,
+        directory: Path,
+        observe: Observer,
+        *,
+        name: str,
+        store_last_used: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._repository = repository
+        self._directory = directory
+        self._observe = observe
+        self._name = name
+        self._store_last_used = store_last_used
+        self._writer = JournalWriter(directory, name=name)
+        self._backlog: deque[UsageEvent] = deque()
+        self._segments: dict[Path, Segment] = {}
+        self._adopted: list[Segment] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="usage-recorder", daemon=True)
+        self._round = threading.Lock()
+        self._rounds = 0
+        self._is_journal_broken = False
+        self.lost = 0
+        """Events that could be kept nowhere."""
+        self.storage_failure: str | None = None
+        """Why the database could not be written in the last round; None when it could."""
+
+    # On the way of every call -----------------------------------------------------------------------------------
+
+    def begin(self, event: UsageEvent) -> None:
+        """A call is dispatched. `event` says what to store if we never get to say how it ended."""
+        try:
+            self._writer.append(BEGIN, event)
+        except OSError as error:
+            self._journal_failed(error)
+
+    def end(self, event: UsageEvent) -> None:
+        """A call has ended; to be called before its answer does."""
+        try:
+            self._writer.append(END, event)
+        except OSError as error:
+            self._journal_failed(error)
+            if len(self._backlog) >= MAX_BACKLOG:
+                self.lost += 1
+                if self.lost == 1 or self.lost % 1000 == 0:
+                    self._observe(EventsLost(self.lost))
+            else:
+                self._backlog.append(event)
+        else:
+            if self._is_journal_broken:
+                self._is_journal_broken = False
+                self._observe(JournalRecovered())
+
+    def _journal_failed(self, error: OSError) -> None:
+        if not self._is_journal_broken:
+            self._is_journal_broken = True
+            self._observe(JournalBroken(str(error)))
+
+    # Behind the calls -------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Bring in what earlier processes left, then whatever comes."""
+        self._thread.start()
+
+    def stop(self, seconds: float = 10.0) -> None:
+        """Store what is journalled, then end. What cannot be stored now waits in the journal for the next start."""
+        self._stop.set()
+        self._thread.join(seconds)
+        if not self._thread.is_alive():
+            self.drain()
+            self._writer.close()
+            self._remove_finished()
+            for segment in self._adopted:
+                if segment.lock is not None:
+                    os.close(segment.lock)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How much of the journal is not in the database yet."""
+        total = 0
+        for segment in [*self._adopted, *self._segments.values()]:
+            try:
+                total += max(0, segment.path.stat().st_size - segment.position)
+            except OSError:
+                continue
+        return total
+
+    def _run(self) -> None:
+        self._adopted = adopt_segments(self._directory, self._name)
+        pause = DRAIN_SECONDS
+        while not self._stop.wait(pause):
+            pause = DRAIN_SECONDS if self.drain() else min(MAX_PAUSE_SECONDS, pause * 2)
+
+    def drain(self) -> bool:
+        """One round: everything journalled so far into the database. False when the database could not be written."""
+        with self._round:
+            try:
+                self._drain_backlog()
+                self._drain_adopted()
+                self._drain_own()
+                self._rounds += 1
+                if self._rounds % LAST_USED_EVERY == 0 or self._stop.is_set():
+                    self._store_last_used()
+            except (GatewayError, OSError) as error:
+                if self.storage_failure is None:
+                    self._observe(UsageStorageBroken(str(error)))
+                self.storage_failure = str(error)
+                return False
+            if self.storage_failure is not None:
+                self.storage_failure = None
+                self._observe(UsageStorageRecovered())
+            return True
+
+    def _drain_backlog(self) -> None:
+        while self._backlog:
+            batch = [self._backlog[index] for index in range(min(BATCH_EVENTS, len(self._backlog)))]
+            self._repository.add_events(batch)
+            for _ in batch:
+                self._backlog.popleft()
+
+    def _drain_own(self) -> None:
+        for segment in list_segments(self._directory, self._name):
+            self._segments.setdefault(segment.path, segment)
+        for segment in list(self._segments.values()):
+            self._store(segment)
+        self._remove_finished()
+
+    def _remove_finished(self) -> None:
+        for path, segment in list(self._segments.items()):
+            if path != self._writer.active and not segment.open_calls:
+                if path.exists() and path.stat().st_size > segment.position:
+                    continue
+                segment.remove()
+                del self._segments[path]
+
+    def _drain_adopted(self) -> None:
+        """Bring in the segments of processes that are gone. What they began and did not end was interrupted."""
+        if not self._adopted:
+            return
+        for segment in self._adopted:
+            self._store(segment)
+        open_calls: dict[str, UsageEvent] = {}
+        for segment in self._adopted:
+            open_calls.update(segment.open_calls)
+        interrupted = list(open_calls.values())
+        for index in range(0, len(interrupted), BATCH_EVENTS):
+            self._repository.add_events(interrupted[index : index + BATCH_EVENTS])
+        for segment in self._adopted:
+            segment.remove()
+        self._adopted = []
+
+    def _store(self, segment: Segment) -> None:
+        """Bring in what is new in `segment`."""
+        batch: list[UsageEvent] = []
+        begun: dict[str, UsageEvent] = {}
+        position = segment.position
+        for kind, event, following in segment.read():
+            position = following
+            if event is None:
+                continue
+            if kind == BEGIN:
+                begun[event.request_id] = event
+            else:
+                batch.append(event)
+            if len(batch) >= BATCH_EVENTS:
+                self._commit(segment, begun, batch, position)
+                batch, begun = [], {}
+        if position != segment.position:
+            self._commit(segment, begun, batch, position)
+
+    def _commit(self, segment: Segment, begun: dict[str, UsageEvent], ended: list[UsageEvent], position: int) -> None:
+        if ended:
+            self._repository.add_events(ended)
+        segment.position = position
+        segment.open_calls.update(begun)
+        for event in ended:
+            # A call may have begun in an earlier segment of the same process.
+            for other in self._siblings(segment):
+                other.open_calls.pop(event.request_id, None)
+
+    def _siblings(self, segment: Segment) -> list[Segment]:
+        others = self._adopted if segment.lock is not None else list(self._segments.values())
+        return [other for other in others if other.writer == segment.writer]
+
+
+def last_used_store(keys: KeyService, record: Callable[[dict[str, datetime]], None]) -> Callable[[], None]:
+    """What the recorder calls now and then, so that keys show when they were last used."""
+
+    def store() -> None:
+        taken = keys.take_last_used()
+        if taken:
+            record(taken)
+
+    return store

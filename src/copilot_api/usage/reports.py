@@ -1,0 +1,58 @@
+"""What people and programs ask of the ledger, in the shapes that they are promised."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from datetime import datetime
+from typing import Any, TypedDict
+
+from copilot_api.usage.repository import Group, UsageRepository, UsageTotals
+
+Row = dict[str, str | int | float | None]
+"""One group's sums, by name; `group` says whose, and of a key `label` too. The row of the total has neither."""
+
+
+class Report(TypedDict):
+    """The usage of a period."""
+
+    since: str
+    until: str
+    rows: list[Row]
+    total: Row
+
+
+_NANO_PER_CREDIT = 1_000_000_000
+_SUMMED = tuple(field.name for field in fields(UsageTotals) if field.name != "group")
+
+
+def report_usage(
+    repository: UsageRepository,
+    since: datetime,
+    until: datetime,
+    group: Group,
+    *,
+    key_id: str | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> Report:
+    """The usage of a period by group. With `labels`, by key id, each row of a key says its label too."""
+    totals = repository.totals(since, until, group, key_id)
+    rows = [render_totals(row) for row in totals]
+    if group is Group.KEY and labels is not None:
+        for row in rows:
+            row["label"] = labels.get(str(row["group"]))
+    total = render_totals(add_totals(totals))
+    del total["group"]
+    return {"since": since.isoformat(), "until": until.isoformat(), "rows": rows, "total": total}
+
+
+def add_totals(totals: list[UsageTotals]) -> UsageTotals:
+    """One sum of many, of no group."""
+    summed: dict[str, Any] = {name: sum(getattr(row, name) for row in totals) for name in _SUMMED}
+    return UsageTotals(group=None, **summed)
+
+
+def render_totals(totals: UsageTotals) -> Row:
+    """One row of a report; the charge is in AI credits."""
+    row: Row = asdict(totals)
+    premium_requests = row.pop("premium_requests")
+    del row["nano_aiu"]
+    return {**row, "credits": totals.nano_aiu / _NANO_PER_CREDIT, "premium_requests": premium_requests}

@@ -1,0 +1,55 @@
+"""The port of the ledger: what usage asks of whatever stores its events."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from copilot_api.usage.models import UsageEvent
+
+
+class Group(StrEnum):
+    """What usage is summed by; `day` is a calendar day in UTC."""
+
+    KEY = "key"
+    MODEL = "model"
+    CLIENT = "client"
+    DAY = "day"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageTotals:
+    """Sums over events. An error is an event of status 400 or more, or of a cause other than ok and client_aborted."""
+
+    group: str | None
+    """The key's id, the model as clients call it, the client, or the day as YYYY-MM-DD; None where events name none."""
+    requests: int = 0
+    errors: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    nano_aiu: int = 0
+    premium_requests: float = 0.0
+
+
+class UsageRepository(Protocol):
+    """
+    Stores events and sums them up. Its methods block: call them from a thread.
+
+    Periods are [since, until). Raises `StorageUnavailable` when it cannot read or write.
+    """
+
+    def add_events(self, events: Sequence[UsageEvent]) -> int:
+        """Store events, all or none, but for those whose request id is there already. Says how many were new."""
+        ...
+
+    def list_events(self, since: datetime, until: datetime, key_id: str | None = None) -> Iterator[UsageEvent]:
+        """The events of a period in order of time. Read in pages: a slow reader holds nothing up."""
+        ...
+
+    def totals(self, since: datetime, until: datetime, group: Group, key_id: str | None = None) -> list[UsageTotals]:
+        """The sums of a period by group, in order of the groups."""
+        ...

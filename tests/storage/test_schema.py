@@ -1,0 +1,14 @@
+import msgspec
+
+from copilot_api.storage.schema import usage_events
+from copilot_api.usage.models import UsageEvent
+
+
+def test_the_ledger_has_a_column_for_every_field_of_an_event_in_its_order() -> None:
+    assert tuple(usage_events.columns.keys()) == UsageEvent.__struct_fields__
+
+
+def test_a_column_may_be_empty_exactly_where_its_field_may_be_none() -> None:
+    fields = {field.encode_name: field.type for field in msgspec.structs.fields(UsageEvent)}
+    optional = {name for name, kind in fields.items() if "None" in str(kind)}
+    assert {column.name for column in usage_events.columns if column.nullable} == optional

@@ -1,0 +1,111 @@
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from copilot_api.config.paths import DataDirectoryUnusable
+from copilot_api.errors import StorageUnavailable
+from copilot_api.storage.sqlite import open_sqlite
+from tests.stored import Stored
+
+
+def pragma(stored: Stored, name: str) -> object:
+    with stored.database.connect() as connection:
+        return connection.scalar(text(f"PRAGMA {name}"))
+
+
+def test_every_connection_keeps_a_wal_syncs_at_checkpoints_and_checks_foreign_keys(stored: Stored) -> None:
+    assert pragma(stored, "journal_mode") == "wal"
+    assert pragma(stored, "synchronous") == 1
+    assert pragma(stored, "foreign_keys") == 1
+    assert pragma(stored, "busy_timeout") == 2000
+
+
+def test_the_database_and_its_log_are_private(stored: Stored) -> None:
+    with stored.database.begin() as connection:
+        connection.execute(text("CREATE TABLE anything (a)"))
+    modes = {path.name: path.stat().st_mode & 0o777 for path in stored.directory.path.glob("copilot-api.db*")}
+    assert {"copilot-api.db", "copilot-api.db-wal", "copilot-api.db-shm"} <= modes.keys()
+    assert set(modes.values()) == {0o600}
+
+
+def test_a_link_is_never_followed(tmp_path: Path) -> None:
+    target, link = tmp_path / "target", tmp_path / "link.db"
+    link.symlink_to(target)
+    with pytest.raises(DataDirectoryUnusable, match="symbolic link"):
+        open_sqlite(link)
+    assert not target.exists()
+
+
+def test_a_block_that_raises_changes_nothing(stored: Stored) -> None:
+    with pytest.raises(ValueError, match="no"), stored.database.begin() as connection:
+        connection.execute(text("CREATE TABLE anything (a)"))
+        connection.execute(text("INSERT INTO anything VALUES (1)"))
+        raise ValueError("no")
+    with stored.database.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM sqlite_master WHERE name = 'anything'")) == 0
+
+
+def test_a_writer_takes_its_turn_when_it_begins(stored: Stored) -> None:
+    """Otherwise two that read before they write would each wait for the other, and one be turned away."""
+    other = open_sqlite(stored.directory.database, busy_seconds=0.05)
+    try:
+        with (
+            stored.database.begin(),
+            pytest.raises(StorageUnavailable, match="database is locked"),
+            other.begin(),
+        ):
+            pytest.fail("two writers at once")
+    finally:
+        other.close()
+
+
+def test_readers_do_not_wait_for_a_writer_and_see_one_moment(stored: Stored) -> None:
+    with stored.database.begin() as connection:
+        connection.execute(text("CREATE TABLE anything (a)"))
+    with stored.database.connect() as reader:
+        assert reader.scalar(text("SELECT count(*) FROM anything")) == 0
+        with stored.database.begin() as writer:
+            writer.execute(text("INSERT INTO anything VALUES (1)"))
+        assert reader.scalar(text("SELECT count(*) FROM anything")) == 0
+    with stored.database.connect() as reader:
+        assert reader.scalar(text("SELECT count(*) FROM anything")) == 1
+
+
+def test_a_file_that_is_no_database_is_named_as_the_trouble(tmp_path: Path) -> None:
+    path = tmp_path / "copilot-api.db"
+    path.write_bytes(b"this is not a database" * 100)
+    database = open_sqlite(path)
+    with pytest.raises(StorageUnavailable, match="not a database"), database.connect():
+        pytest.fail("connected")
+    database.close()
+
+
+def test_errors_never_show_the_values_of_a_statement(stored: Stored) -> None:
+    with pytest.raises(StorageUnavailable) as failure, stored.database.connect() as connection:
+        connection.execute(text("SELECT :value FROM nowhere"), {"value": "s3cret"})
+    assert "s3cret" not in str(failure.value) + str(failure.value.__cause__)
+
+
+def test_a_copy_holds_what_is_still_in_the_log(stored: Stored) -> None:
+    stored.keys.issue("ci", actor="local:me")
+    kept = stored.database.backend.keep_copy("copy")
+    assert kept is not None
+    assert kept.stat().st_mode & 0o777 == 0o600
+    with closing(sqlite3.connect(f"file:{kept}?mode=ro", uri=True)) as copy:
+        assert copy.execute("SELECT label FROM api_keys").fetchall() == [("ci",)]
+    assert [path.name for path in stored.directory.path.glob("*copy*")] == ["copilot-api.db.copy"]
+
+
+def test_a_locked_database_is_unavailable_not_broken(stored: Stored) -> None:
+    with closing(sqlite3.connect(stored.directory.database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        impatient = open_sqlite(stored.directory.database, busy_seconds=0.05)
+        with pytest.raises(StorageUnavailable, match="locked"), impatient.begin():
+            pytest.fail("began")
+        other.execute("COMMIT")
+        with impatient.begin():
+            pass
+        impatient.close()

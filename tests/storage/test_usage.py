@@ -1,0 +1,149 @@
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from copilot_api.usage.models import Cause, UsageEvent
+from copilot_api.usage.repository import Group
+from tests.stored import Stored
+
+START = datetime(2026, 7, 1, tzinfo=UTC)
+END = START + timedelta(days=30)
+
+
+def make_event(number: int = 0, *, at: datetime | None = None, **fields: object) -> UsageEvent:
+    moment = at if at is not None else START + timedelta(seconds=number)
+    values = {"cause": Cause.OK, "status": 200, **fields}
+    return UsageEvent(request_id=f"req_{number:06}", at=moment.isoformat(), **values)  # type: ignore[arg-type]
+
+
+def test_an_event_comes_back_as_it_was_stored(stored: Stored) -> None:
+    full = make_event(
+        1,
+        at=START + timedelta(microseconds=123456),
+        key_id="key_a",
+        identity_id="default",
+        client="claude-code",
+        endpoint="/v1/messages",
+        model="fast ☃",
+        upstream_model="gpt-5-mini",
+        upstream_endpoint="/chat/completions",
+        stream=True,
+        cause=Cause.UPSTREAM_CUT,
+        input_tokens=5,
+        output_tokens=4,
+        cache_read_tokens=3,
+        cache_write_tokens=2,
+        reasoning_tokens=1,
+        usage_unknown=True,
+        nano_aiu=1_234_567_890,
+        premium_requests=0.33,
+        initiator="agent",
+        effort="high",
+        queue_seconds=0.25,
+        time_to_first_token=1.5,
+        duration=2.75,
+        bytes_in=10,
+        bytes_out=20,
+    )
+    empty = make_event(2)
+    assert stored.usage.add_events([full, empty]) == 2
+    assert list(stored.usage.list_events(START, END)) == [full, empty]
+
+
+def test_an_event_that_is_replayed_counts_once(stored: Stored) -> None:
+    first, second = make_event(1, input_tokens=1), make_event(2)
+    assert stored.usage.add_events([first]) == 1
+    assert stored.usage.add_events([make_event(1, input_tokens=99), second, second]) == 1
+    assert list(stored.usage.list_events(START, END)) == [first, second]
+
+
+def test_no_events_are_no_transaction(stored: Stored) -> None:
+    stored.database.close()
+    stored.directory.database.unlink()
+    assert stored.usage.add_events([]) == 0
+
+
+def test_events_are_listed_in_order_of_time_over_many_pages(stored: Stored) -> None:
+    """Also where many arrived at the same microsecond, right at the edge of a page."""
+    events = [make_event(number, at=START + timedelta(seconds=number // 700)) for number in range(2_500)]
+    stored.usage.add_events(events[::-1])
+    assert list(stored.usage.list_events(START, END)) == events
+
+
+def test_a_period_begins_with_its_first_moment_and_ends_before_its_last(stored: Stored) -> None:
+    stored.usage.add_events([make_event(number) for number in range(5)])
+    found = stored.usage.list_events(START + timedelta(seconds=1), START + timedelta(seconds=3))
+    assert [event.request_id for event in found] == ["req_000001", "req_000002"]
+
+
+def test_events_and_sums_can_be_of_one_key(stored: Stored) -> None:
+    stored.usage.add_events([make_event(1, key_id="key_a"), make_event(2, key_id="key_b"), make_event(3)])
+    assert [event.key_id for event in stored.usage.list_events(START, END, "key_a")] == ["key_a"]
+    assert [row.requests for row in stored.usage.totals(START, END, Group.MODEL, "key_a")] == [1]
+
+
+def test_a_time_with_another_offset_is_the_same_moment(stored: Stored) -> None:
+    event = make_event(1)
+    event.at = "2026-07-01T14:00:00+02:00"
+    stored.usage.add_events([event])
+    assert [found.at for found in stored.usage.list_events(START, END)] == ["2026-07-01T12:00:00+00:00"]
+
+
+def test_numbers_and_texts_that_no_database_takes_do_not_keep_a_batch_out(stored: Stored) -> None:
+    absurd = make_event(1, input_tokens=10**30, model="a\ud800b")
+    assert stored.usage.add_events([absurd, make_event(2)]) == 2
+    found = next(stored.usage.list_events(START, END))
+    assert (found.input_tokens, found.model) == (2**63 - 1, "a?b")
+
+
+def test_listing_holds_no_lock_while_its_reader_is_slow(stored: Stored) -> None:
+    stored.usage.add_events([make_event(number) for number in range(3)])
+    events = stored.usage.list_events(START, END)
+    next(events)
+    stored.usage.add_events([make_event(3)])
+    with closing(sqlite3.connect(stored.directory.database)) as other:
+        is_held_up, *_ = other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    assert not is_held_up
+    assert len(list(events)) == 2
+
+
+@pytest.mark.parametrize(
+    ("group", "expected"),
+    [
+        (Group.KEY, [None, "key_a", "key_b"]),
+        (Group.MODEL, [None, "fast", "slow"]),
+        (Group.CLIENT, ["codex", "other"]),
+        (Group.DAY, ["2026-07-01", "2026-07-03"]),
+    ],
+)
+def test_sums_are_by_group_in_order(stored: Stored, group: Group, expected: list[str | None]) -> None:
+    third = START + timedelta(days=2)
+    stored.usage.add_events(
+        [
+            make_event(1, key_id="key_b", model="slow", client="other"),
+            make_event(2, key_id="key_a", model="fast", client="codex", at=third),
+            make_event(3, at=third + timedelta(days=1) - timedelta(microseconds=1)),
+        ]
+    )
+    assert [row.group for row in stored.usage.totals(START, END, group)] == expected
+
+
+def test_sums_add_up_everything_and_tell_errors_from_hang_ups(stored: Stored) -> None:
+    tokens = dict.fromkeys(
+        ["input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens"], 10
+    )
+    stored.usage.add_events(
+        [
+            make_event(1, nano_aiu=5, premium_requests=0.5, **tokens),
+            make_event(2, nano_aiu=None, **tokens),
+            make_event(3, cause=Cause.CLIENT_ABORTED, status=0),
+            make_event(4, cause=Cause.UPSTREAM_CUT, status=200),
+            make_event(5, cause=Cause.RATE_LIMITED, status=429),
+            make_event(6, cause=Cause.CLIENT_ABORTED, status=499),
+        ]
+    )
+    (row,) = stored.usage.totals(START, END, Group.MODEL)
+    assert (row.requests, row.errors, row.nano_aiu, row.premium_requests) == (6, 3, 5, 0.5)
+    assert {getattr(row, name) for name in tokens} == {20}

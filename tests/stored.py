@@ -1,0 +1,42 @@
+"""A data directory with everything that is kept in it, as one process sees it."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from copilot_api.audit.log import AuditLog
+from copilot_api.clock import Clock
+from copilot_api.config.paths import DataDirectory
+from copilot_api.keys.changes import KeyChanges
+from copilot_api.keys.service import KeyService
+from copilot_api.storage.database import Database
+from copilot_api.storage.keys import SqlKeyRepository
+from copilot_api.storage.migrate import upgrade
+from copilot_api.storage.sqlite import open_sqlite
+from copilot_api.storage.usage import SqlUsageRepository
+
+
+@dataclass(frozen=True)
+class Stored:
+    directory: DataDirectory
+    database: Database
+    audit: AuditLog
+    repository: SqlKeyRepository
+    keys: KeyService
+    usage: SqlUsageRepository
+
+
+@contextmanager
+def open_stored(path: Path, clock: Clock) -> Generator[Stored]:
+    directory = DataDirectory(path)
+    directory.prepare()
+    database = open_sqlite(directory.database, busy_seconds=2.0)
+    try:
+        upgrade(database)
+        audit = AuditLog(directory.audit, clock)
+        repository = SqlKeyRepository(database, audit)
+        keys = KeyService(repository, KeyChanges(directory.key_stamp), clock)
+        yield Stored(directory, database, audit, repository, keys, SqlUsageRepository(database))
+    finally:
+        database.close()
