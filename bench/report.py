@@ -200,5 +200,5 @@ def render_cores(samples: Samples, scenarios: Sequence[Scenario], subjects: Sequ
                     median(one[key]["busy"] for one in map(vars, there)) for key in ("load_core", "subject_core")
                 )
                 cells.append(f"{name} {load:.0%}/{own:.0%}")
-        lines.append(f"  {scenario.name:<12}" + "   ".join(cells))
+        lines.append(f"  {scenario.name:<17}" + "   ".join(cells))
     return "\n".join(lines)

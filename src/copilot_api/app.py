@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import aiohttp
 import uvloop
 
 from copilot_api.admission.approval import Approval, Ask
@@ -46,7 +45,7 @@ from copilot_api.observability.health import Health
 from copilot_api.upstream.auth import CopilotSession, CopilotSessions
 from copilot_api.upstream.catalog import CatalogKeeper
 from copilot_api.upstream.client import CopilotClient
-from copilot_api.upstream.github import GitHub
+from copilot_api.upstream.github import GitHub, HttpSession, open_session
 from copilot_api.upstream.hosts import AccountType, Hosts
 from copilot_api.upstream.identities import Identity
 from copilot_api.upstream.library_transport import LibraryTransport
@@ -87,7 +86,7 @@ def run(settings: Settings, surroundings: Surroundings, sockets: list[socket.soc
 
 async def serve(settings: Settings, surroundings: Surroundings, sockets: list[socket.socket], url: str) -> None:
     """The same inside a loop."""
-    async with aiohttp.ClientSession(trust_env=settings.upstream.is_proxied) as session:
+    async with open_session(is_proxied=settings.upstream.is_proxied) as session:
         gateway = _Gateway(settings, surroundings, session)
         await gateway.serve(sockets, url)
 
@@ -95,7 +94,7 @@ async def serve(settings: Settings, surroundings: Surroundings, sockets: list[so
 class _Gateway:
     """One process's services, made once and wired together."""
 
-    def __init__(self, settings: Settings, surroundings: Surroundings, session: aiohttp.ClientSession) -> None:
+    def __init__(self, settings: Settings, surroundings: Surroundings, session: HttpSession) -> None:
         self._settings = settings
         self._surroundings = surroundings
         clock, observe, storage = surroundings.clock, surroundings.observe, surroundings.storage

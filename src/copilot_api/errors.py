@@ -2,14 +2,18 @@
 Every error that the gateway answers.
 
     GatewayError
-    ├── 1xx the request          BadRequest · BodyTooLarge · RequestTimeout · RouteNotFound · MethodNotAllowed · ExpectationFailed
-    ├── 2xx key and admission    Unauthorized · AdminRequired · ModelNotAllowed · ModelNotFound · RateLimited · NotApproved
-    ├── 3xx the upstream         UpstreamRefused · UpstreamRateLimited · UpstreamQuotaExceeded · UpstreamFailed · UpstreamTimeout ·
-    │                            UpstreamCut · UpstreamUnauthorized · CatalogUnavailable · NoCredential
-    ├── 4xx storage              StorageUnavailable
-    └── 9xx ours                 InternalError · ShuttingDown
+    ├── 1xx the request         BadRequest · BodyTooLarge · RequestTimeout · RouteNotFound · MethodNotAllowed ·
+    │                           UnsupportedMediaType
+    ├── 2xx key and admission   Unauthorized · AdminRequired · ModelNotAllowed · ModelNotFound · RateLimited ·
+    │                           NotApproved
+    ├── 3xx the upstream        UpstreamRefused · UpstreamRateLimited · UpstreamQuotaExceeded · UpstreamFailed ·
+    │                           UpstreamTimeout · UpstreamCut · UpstreamUnauthorized · UpstreamForbidden ·
+    │                           CatalogUnavailable · NoCredential
+    ├── 4xx storage             StorageUnavailable
+    └── 9xx ours                InternalError · ShuttingDown
 
-Policy raises, edges render: nothing here knows a protocol. `code` is stable and public; `docs/reference/errors.md` lists all.
+A package that raises an error nobody else does defines it beside the code that raises it. Policy raises, edges render:
+nothing here knows a protocol. `code` is stable and public; `docs/reference/errors.md` lists all.
 """
 
 from typing import ClassVar
@@ -133,7 +137,7 @@ class Unauthorized(GatewayError):
 
     number, code, status = 201, "invalid_api_key", 401
     kind, cause, is_final = "authentication_error", "unauthorized", True
-    hint = "send a key of this gateway as 'Authorization: Bearer sk-cap-…'; its operator makes one with 'copilot-api keys create'"
+    hint = "send 'Authorization: Bearer sk-cap-…'; the gateway's operator makes keys with 'copilot-api keys create'"
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """See `GatewayError`; a 401 names its scheme."""
@@ -202,7 +206,7 @@ class UpstreamQuotaExceeded(GatewayError):
 
     number, code, status = 303, "quota_exceeded", 429
     kind, cause, is_final = "insufficient_quota", "upstream_rate_limited", True
-    hint = "the Copilot account behind this gateway has used its allowance; its operator sees it with 'copilot-api check-usage'"
+    hint = "the Copilot account has used its allowance; the gateway's operator sees it with 'copilot-api check-usage'"
 
 
 class UpstreamFailed(GatewayError):

@@ -1,4 +1,3 @@
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +6,7 @@ import pytest
 
 from copilot_api.cli.program import run
 from copilot_api.clock import SystemClock
+from copilot_api.config.environment import environment
 from tests.stored import Stored, open_stored
 
 
@@ -25,7 +25,7 @@ Cli = Callable[..., Ended]
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The data directory of the commands under test, and no other setting from outside."""
-    for name in [name for name in os.environ if name.startswith("COPILOT_API_")]:
+    for name in [name for name in environment() if name.startswith("COPILOT_API_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("COPILOT_API_HOME", str(tmp_path / "data"))
     return tmp_path / "data"

@@ -1,4 +1,3 @@
-import os
 import subprocess
 import sys
 import time
@@ -9,6 +8,7 @@ import pytest
 
 from copilot_api import __version__
 from copilot_api.cli.program import run
+from copilot_api.config.environment import environment
 from copilot_api.errors import BadRequest, GatewayError, StorageUnavailable
 from tests.cli.conftest import Cli
 
@@ -112,8 +112,10 @@ def test_help_imports_nothing_heavy_and_is_quick() -> None:
 
 
 def test_the_module_is_the_program(tmp_path: Path) -> None:
-    environment = {**os.environ, "COPILOT_API_HOME": str(tmp_path / "data")}
-    ended = subprocess.run([*PROGRAM, "keys", "show", "nobody"], capture_output=True, text=True, env=environment)
+    variables = {**environment(), "COPILOT_API_HOME": str(tmp_path / "data")}
+    ended = subprocess.run(
+        [*PROGRAM, "keys", "show", "nobody"], capture_output=True, text=True, env=variables, check=False
+    )
     assert ended.returncode == 2
     assert ended.stderr.startswith("error: no such key: 'nobody'\nhint: ")
 

@@ -1,7 +1,6 @@
 import csv
 import io
 import json
-import os
 import subprocess
 import sys
 from datetime import timedelta
@@ -11,6 +10,7 @@ import msgspec
 import pytest
 
 from copilot_api.clock import SystemClock
+from copilot_api.config.environment import environment
 from copilot_api.usage.models import Cause, UsageEvent
 from tests.cli.conftest import Cli
 from tests.stored import Stored
@@ -105,7 +105,7 @@ def test_a_reader_that_has_read_enough_ends_it_quietly(gateway: Stored, home: Pa
         [sys.executable, "-m", "copilot_api", "usage", "--events"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**os.environ, "COPILOT_API_HOME": str(home)},
+        env={**environment(), "COPILOT_API_HOME": str(home)},
     )
     with process:
         assert process.stdout is not None

@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -154,6 +155,52 @@ def test_a_broken_start_does_not_ask_the_database_on_every_call(scene: Scene) ->
     scene.secrets.failure = StorageUnavailable("gone")
     for _ in range(3):
         scene.refresh()
+    assert scene.secrets.reads == 1
+
+
+def test_a_read_that_hangs_holds_calls_up_once_and_is_not_begun_again(scene: Scene) -> None:
+    released = threading.Event()
+
+    class Hanging(Secrets):
+        def list_secrets(self) -> list[tuple[KeySecret, ApiKey]]:
+            if self.reads == 1:
+                released.wait(20)
+            return super().list_secrets()
+
+    secrets = Hanging(scene.clock)
+    index = KeyIndex(secrets, scene.changes, scene.clock, MAX_AGE_SECONDS, scene.failures.append, 0.02)
+
+    async def call() -> None:
+        await index.refresh()
+        with scene.changes.announcing():
+            secrets.add(b"a")
+        await index.refresh()
+        assert [type(failure) for failure in scene.failures] == [TimeoutError]
+        assert not index.needs_refresh()
+        assert index.find(b"a") is None
+        with scene.changes.announcing():
+            secrets.add(b"b")
+        released.set()
+        while index.find(b"b") is None:
+            scene.clock.advance(1)
+            await index.refresh()
+
+    asyncio.run(call())
+    assert secrets.reads == 3
+
+
+def test_a_read_goes_on_when_the_caller_that_began_it_hangs_up(scene: Scene) -> None:
+    scene.store(b"a")
+
+    async def hang_up_then_call() -> None:
+        async with asyncio.TaskGroup() as group:
+            first = group.create_task(scene.index.refresh())
+            await asyncio.sleep(0)
+            first.cancel()
+            group.create_task(scene.index.refresh())
+
+    asyncio.run(hang_up_then_call())
+    assert scene.index.find(b"a") is not None
     assert scene.secrets.reads == 1
 
 

@@ -39,7 +39,7 @@ def test_a_key_id_says_what_it_is() -> None:
         SECRET.upper(),
         SECRET[:-1] + "1",
         SECRET[:-1] + "=",
-        SECRET[:-1] + "ａ",
+        SECRET[:-1] + "\uff41",
         SECRET[:-1] + "\udcff",
         "sk-ant-" + "a" * 52,
         "sk-cap-" + "a" * 10_000_000,

@@ -58,7 +58,10 @@ def test_an_azure_tool_call(simulator: Client) -> None:
     delta = opening["choices"][0]["delta"]
     assert (delta["content"], delta["role"]) == (None, "assistant")
     [call] = delta["tool_calls"]
-    assert (list(call), call["function"]) == (["function", "id", "index", "type"], {"arguments": "", "name": "get_weather"})
+    assert (list(call), call["function"]) == (
+        ["function", "id", "index", "type"],
+        {"arguments": "", "name": "get_weather"},
+    )
     [piece] = first["choices"][0]["delta"]["tool_calls"]
     assert list(piece) == ["function", "index"]
     assert finish["choices"][0] == {"index": 0, "delta": {"content": None}, "finish_reason": "tool_calls"}
@@ -78,7 +81,9 @@ def test_a_whole_claude_tool_call_is_split_over_choices(simulator: Client) -> No
 
 
 def test_a_claude_stream_has_the_role_on_every_text_and_the_usage_on_the_last_chunk(simulator: Client) -> None:
-    *texts, last, done = simulator.ask(CHAT, marker("SAY", "Hello there."), stream=True, model="claude-haiku-4.5").events()
+    *texts, last, done = simulator.ask(
+        CHAT, marker("SAY", "Hello there."), stream=True, model="claude-haiku-4.5"
+    ).events()
     assert all(event["choices"][0]["delta"]["role"] == "assistant" for event in texts)
     assert last["choices"][0]["finish_reason"] == "stop"
     assert last["usage"]["total_tokens"]

@@ -112,9 +112,7 @@ def test_a_rule_for_the_catalog_leaves_models_alone(simulator: Client) -> None:
 @pytest.mark.parametrize("name", [*load_document("token.json")["errors"], *(f"403_{name}" for name in NOTIFICATIONS)])
 def test_the_token_exchange_can_be_refused_in_every_recorded_way(simulator: Client, name: str) -> None:
     simulator.control("/faults", name=f"token_{name}", count=1)
-    answers = [
-        simulator.call("GET", TOKEN_PATH, headers={"authorization": "token ghu_a"}) for _ in range(2)
-    ]
+    answers = [simulator.call("GET", TOKEN_PATH, headers={"authorization": "token ghu_a"}) for _ in range(2)]
     assert [answer.status for answer in answers] == [int(name[:3]), 200]
 
 

@@ -104,9 +104,7 @@ def with_result(path: str, text: str, result: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", CONVERSATIONS)
 @pytest.mark.parametrize("form", ["string", "parts"])
-def test_once_a_result_follows_the_answer_is_its_first_400_characters(
-    simulator: Client, path: str, form: str
-) -> None:
+def test_once_a_result_follows_the_answer_is_its_first_400_characters(simulator: Client, path: str, form: str) -> None:
     result = "wetter: " + "ä" * 600
     kind = {CHAT: "text", MESSAGES: "text", RESPONSES: "input_text"}[path]
     sent = result if form == "string" else [{"type": kind, "text": result}]

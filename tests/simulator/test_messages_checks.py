@@ -8,7 +8,11 @@ from copilot_api.simulator.options import SimulatorOptions
 from tests.simulator.client import MESSAGES, Client
 from tests.simulator.conftest import Start
 
-BODY: dict[str, Any] = {"model": "claude-sonnet-4.6", "max_tokens": 5000, "messages": [{"role": "user", "content": "hi"}]}
+BODY: dict[str, Any] = {
+    "model": "claude-sonnet-4.6",
+    "max_tokens": 5000,
+    "messages": [{"role": "user", "content": "hi"}],
+}
 ENABLED = {"type": "enabled", "budget_tokens": 2000}
 TOOL = {"name": "f", "input_schema": {"type": "object"}}
 

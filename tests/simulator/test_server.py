@@ -25,7 +25,9 @@ def test_sigterm_ends_the_process_with_zero_even_with_open_streams() -> None:
         port = int(line.rsplit(":", 1)[1])
         with socket.create_connection(("127.0.0.1", port), timeout=5) as stalled:
             body = b'{"model":"gpt-4.1","stream":true,"messages":[{"role":"user","content":"SIM-FAULT:stall"}]}'
-            head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer gho_a\r\ncontent-length: {len(body)}\r\n\r\n"
+            head = (
+                f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer gho_a\r\ncontent-length: {len(body)}\r\n\r\n"
+            )
             stalled.sendall(head.encode() + body)
             assert stalled.recv(12) == b"HTTP/1.1 200"
             begun = time.monotonic()

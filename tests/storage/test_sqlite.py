@@ -1,3 +1,4 @@
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -23,6 +24,13 @@ def test_every_connection_keeps_a_wal_syncs_at_checkpoints_and_checks_foreign_ke
     assert pragma(stored, "busy_timeout") == 2000
 
 
+def test_a_durable_transaction_waits_for_the_disk_and_others_do_not(stored: Stored) -> None:
+    for is_durable, level in ((True, 2), (False, 1), (True, 2)):
+        with stored.database.begin(is_durable=is_durable) as connection:
+            assert connection.scalar(text("PRAGMA synchronous")) == level
+    assert pragma(stored, "synchronous") == 1
+
+
 def test_the_database_and_its_log_are_private(stored: Stored) -> None:
     with stored.database.begin() as connection:
         connection.execute(text("CREATE TABLE anything (a)"))
@@ -40,10 +48,14 @@ def test_a_link_is_never_followed(tmp_path: Path) -> None:
 
 
 def test_a_block_that_raises_changes_nothing(stored: Stored) -> None:
-    with pytest.raises(ValueError, match="no"), stored.database.begin() as connection:
-        connection.execute(text("CREATE TABLE anything (a)"))
-        connection.execute(text("INSERT INTO anything VALUES (1)"))
-        raise ValueError("no")
+    def change_and_fail() -> None:
+        with stored.database.begin() as connection:
+            connection.execute(text("CREATE TABLE anything (a)"))
+            connection.execute(text("INSERT INTO anything VALUES (1)"))
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        change_and_fail()
     with stored.database.connect() as connection:
         assert connection.scalar(text("SELECT count(*) FROM sqlite_master WHERE name = 'anything'")) == 0
 
@@ -81,6 +93,21 @@ def test_a_file_that_is_no_database_is_named_as_the_trouble(tmp_path: Path) -> N
     with pytest.raises(StorageUnavailable, match="not a database"), database.connect():
         pytest.fail("connected")
     database.close()
+
+
+def test_a_place_where_no_file_can_be_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(StorageUnavailable, match="cannot be opened"):
+        open_sqlite(tmp_path / "missing" / "copilot-api.db")
+    with pytest.raises(StorageUnavailable, match="cannot be opened"):
+        open_sqlite(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
+def test_a_database_that_may_only_be_read_is_unavailable(tmp_path: Path) -> None:
+    path = tmp_path / "copilot-api.db"
+    path.touch(0o400)
+    with pytest.raises(StorageUnavailable, match="Permission denied"):
+        open_sqlite(path)
 
 
 def test_errors_never_show_the_values_of_a_statement(stored: Stored) -> None:

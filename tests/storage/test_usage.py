@@ -1,6 +1,7 @@
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -131,7 +132,7 @@ def test_sums_are_by_group_in_order(stored: Stored, group: Group, expected: list
 
 
 def test_sums_add_up_everything_and_tell_errors_from_hang_ups(stored: Stored) -> None:
-    tokens = dict.fromkeys(
+    tokens: dict[str, Any] = dict.fromkeys(
         ["input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens"], 10
     )
     stored.usage.add_events(

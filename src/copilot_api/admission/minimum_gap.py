@@ -4,7 +4,9 @@ from copilot_api.errors import RateLimited
 
 
 class MinimumGap:
-    """Lets one call through every `seconds`. With `is_waiting` a call too early waits its turn; without, it is refused."""
+    """
+    Lets one call through every `seconds`. With `is_waiting` a call too early waits its turn; without, it is refused.
+    """
 
     def __init__(self, seconds: float, *, is_waiting: bool) -> None:
         self._seconds = seconds

@@ -1,4 +1,7 @@
-"""`GET /usage`: the caller's own usage, or the account's quota for an admin. `GET /token`: the Copilot token, for an admin."""
+"""
+`GET /usage`: the caller's own usage, or the account's quota for an admin. `GET /token`: the Copilot token, for an
+admin.
+"""
 
 import asyncio
 from dataclasses import asdict

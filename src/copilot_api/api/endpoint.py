@@ -108,7 +108,9 @@ class HttpAnswer:
         await self._send({"type": "http.response.body", "body": events})
 
     async def fail(self, error: GatewayError) -> None:
-        """Tell the client what went wrong: by the status while it is not sent, else by an event and never a clean end."""
+        """
+        Tell the client what went wrong: by the status while it is not sent, else by an event and never a clean end.
+        """
         request_id = self._request_id.decode()
         if self.is_started:
             await self.end(error_event(error, request_id))

@@ -5,7 +5,7 @@ from copilot_api.api.responses import send_json
 from copilot_api.observability.health import Health
 
 
-async def healthz(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 -- ASGI
+async def healthz(scope: Scope, receive: Receive, send: Send) -> None:
     """Alive, or you would not read this."""
     await send_json(send, {"status": "ok"})
 

@@ -8,8 +8,8 @@ half-open request wait for ever. This one speaks the same ASGI to every applicat
 - every refusal in JSON with a request id, so that a client's error class finds what it needs;
 - hang-ups: an application that asked for it (`CANCEL_ON_DISCONNECT`) is cancelled the moment its client is gone.
 
-`HttpServer` holds what all connections share. Timeouts are kept by one sweep a second over the open connections: a timer
-for each request would cost more than the parsing.
+`HttpServer` holds what all connections share. Timeouts are kept by one sweep a second over the open connections: a
+timer for each request would cost more than the parsing.
 """
 
 import asyncio
@@ -35,7 +35,8 @@ CANCEL_ON_DISCONNECT = "copilot_api.cancel_on_disconnect"
 """
 An ASGI extension: a function that the application calls when it wants to be cancelled as soon as its client hangs up.
 
-`task.cancel(CLIENT_GONE)` reaches every wait there is (queue, upstream, back-off) without each having to watch a socket.
+`task.cancel(CLIENT_GONE)` reaches every wait there is (queue, upstream, back-off) without each having to watch a
+socket.
 """
 CLIENT_GONE = "client gone"
 
@@ -367,7 +368,10 @@ class HttpConnection(asyncio.Protocol):
             self.refuse(RequestTimeout("the request's body stopped arriving"))
 
     def linger(self) -> None:
-        """Drop what the client still sends for a moment before closing: closing at once would reset its view of the answer."""
+        """
+        Drop what the client still sends for a moment before closing: closing at once would reset its view of the
+        answer.
+        """
         if self.is_closing:
             return
         self.is_lingering = True
@@ -379,7 +383,9 @@ class HttpConnection(asyncio.Protocol):
             self.close()
 
     def shutdown(self) -> None:
-        """The server goes down: an idle connection closes now, a busy one after its answer (called by uvicorn's server)."""
+        """
+        The server goes down: an idle connection closes now, a busy one after its answer (called by uvicorn's server).
+        """
         self.server.is_draining = True
         if self.current is None:
             self.close()
@@ -534,9 +540,9 @@ class Exchange:
         if self.is_expecting_continue and not self.is_started and not self.is_disconnected:
             self.is_expecting_continue = False
             self.connection.transport.write(CONTINUE)
-        while not (self.body or self.is_disconnected or self.is_answered or self.is_body_complete):
+        while not (self.body or self.is_over or self.is_body_complete):
             await self._wait()
-        if self.body and not self.is_disconnected:
+        if self.body and not self.is_over:
             body = self.body[0] if len(self.body) == 1 else b"".join(self.body)
             self.body = []
             self.waiting_bytes = 0
@@ -544,13 +550,17 @@ class Exchange:
                 self.connection.resume_reading()
             self.is_body_given = self.is_body_complete
             return {"type": "http.request", "body": body, "more_body": not self.is_body_complete}
-        if self.is_body_complete and not self.is_disconnected and not self.is_answered:
-            if not self.is_body_given:
-                self.is_body_given = True
-                return {"type": "http.request", "body": b"", "more_body": False}
-            while not self.is_disconnected and not self.is_answered:
-                await self._wait()
+        if not self.is_body_given and not self.is_over:
+            self.is_body_given = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        while not self.is_over:
+            await self._wait()
         return {"type": "http.disconnect"}
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is nothing more to receive: the client is gone, or has its answer."""
+        return self.is_disconnected or self.is_answered
 
     async def _wait(self) -> None:
         self.waiter = self.connection.loop.create_future()
@@ -591,10 +601,7 @@ class Exchange:
 
     def _write(self, body: bytes, more_body: bool) -> None:
         if self.is_started:
-            if self.is_chunked and body:
-                data = b"%x\r\n%b\r\n" % (len(body), body)
-            else:
-                data = self._fitting(body)
+            data = b"%x\r\n%b\r\n" % (len(body), body) if self.is_chunked and body else self._fitting(body)
         else:
             data = self._first_bytes(body, more_body)
         if not more_body:

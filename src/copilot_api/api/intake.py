@@ -94,7 +94,8 @@ def client_program(user_agent: bytes) -> str:
 
 def refuse_foreign_page(head: RequestHead) -> None:
     """
-    Without authentication, a page that the operator merely visits could spend the account: its requests name their origin.
+    Without authentication, a page that the operator merely visits could spend the account: its requests name their
+    origin.
     """
     is_foreign = head.origin not in {b"", b"null"} and not _LOOPBACK_ORIGIN.match(head.origin)
     if is_foreign or head.origin == b"null" or head.fetch_site == b"cross-site":

@@ -72,7 +72,7 @@ class Router:
         return self._table.get(path)
 
 
-async def index(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 -- ASGI
+async def index(scope: Scope, receive: Receive, send: Send) -> None:
     """What this is and where to go."""
     document = {
         "name": "copilot-api",

@@ -3,7 +3,6 @@
 import asyncio
 import time
 
-import aiohttp
 import click
 
 from copilot_api.cli.options import json_option, option
@@ -13,7 +12,7 @@ from copilot_api.config.paths import DataDirectory, write_private
 from copilot_api.config.settings import Settings, UpstreamSettings
 from copilot_api.errors import GatewayError, NoCredential
 from copilot_api.upstream.device_login import log_in as device_log_in
-from copilot_api.upstream.github import DeviceCode, GitHub
+from copilot_api.upstream.github import DeviceCode, GitHub, open_session
 from copilot_api.upstream.hosts import AccountType, Hosts
 from copilot_api.upstream.identities import Identity, parse_github_token
 
@@ -93,7 +92,7 @@ def log_in(settings: Settings, directory: DataDirectory) -> None:
         click.echo(f"waiting for you there (the code is good for {code.expires_in // 60} minutes) ...", err=True)
 
     async def run() -> tuple[str, str]:
-        async with aiohttp.ClientSession(trust_env=settings.upstream.is_proxied) as session:
+        async with open_session(is_proxied=settings.upstream.is_proxied) as session:
             github = GitHub(session, hosts_of(settings))
             token = parse_github_token(await device_log_in(github, show, monotonic=time.monotonic, sleep=asyncio.sleep))
             return token, await github.fetch_login(token)
@@ -104,7 +103,7 @@ def log_in(settings: Settings, directory: DataDirectory) -> None:
 
 
 async def _probe(settings: Settings, identity: Identity) -> tuple[str | None, str | None]:
-    async with aiohttp.ClientSession() as session:
+    async with open_session() as session:
         github = GitHub(session, hosts_of(settings))
         name = None
         try:

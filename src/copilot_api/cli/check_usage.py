@@ -3,7 +3,6 @@
 import asyncio
 from dataclasses import asdict
 
-import aiohttp
 import click
 
 from copilot_api.cli.auth import hosts_of, require_identity, upstream_settings
@@ -11,7 +10,7 @@ from copilot_api.cli.options import json_option, option
 from copilot_api.cli.output import print_json
 from copilot_api.config.environment import environment
 from copilot_api.config.paths import DataDirectory
-from copilot_api.upstream.github import GitHub
+from copilot_api.upstream.github import GitHub, open_session
 from copilot_api.upstream.quotas import AccountQuota, QuotaSnapshot, parse_quota
 
 _BAR = 30
@@ -34,7 +33,7 @@ def command(*, github_token: str | None, as_json: bool) -> None:
     identity = require_identity(settings, directory)
 
     async def fetch() -> AccountQuota:
-        async with aiohttp.ClientSession() as session:
+        async with open_session() as session:
             github = GitHub(session, hosts_of(settings))
             return parse_quota(await github.fetch_copilot_user(identity.github_token))
 

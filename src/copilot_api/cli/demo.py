@@ -36,7 +36,8 @@ def command(**flags: Any) -> None:
     """
     Run the gateway on a throw-away data directory, against a simulated GitHub Copilot.
 
-    It comes with sample keys and two weeks of sample usage, and prints a curl line that works. Nothing leaves this machine.
+    It comes with sample keys and two weeks of sample usage, and prints a curl line that works. Nothing leaves this
+    machine.
     """
     settings = make_settings(GatewayFlags(**flags, github_token=None), ConfigFile())
     with tempfile.TemporaryDirectory(prefix="copilot-api-demo-") as name:
@@ -76,8 +77,10 @@ def make_sample_events(key_ids: dict[str, str], now: datetime) -> list[UsageEven
         at = now - timedelta(hours=hours + 1)
         busy = (1.0 if 8 <= at.hour < 19 else 0.08) * (0.15 if at.weekday() >= 5 else 1.0)
         for label, client, most in _PEOPLE:
-            for number in range(round(draw.random() * busy * most / 6)):
-                events.append(_make_event(draw, f"{label}{hours}-{number}", at, key_ids[label], client))
+            events += [
+                _make_event(draw, f"{label}{hours}-{number}", at, key_ids[label], client)
+                for number in range(round(draw.random() * busy * most / 6))
+            ]
     return events
 
 

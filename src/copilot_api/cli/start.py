@@ -81,7 +81,8 @@ def _follow_up(claude_code: bool) -> Any:
     def listening(url: str) -> None:
         if claude_code:
             click.echo(
-                f"\nANTHROPIC_BASE_URL={url} ANTHROPIC_AUTH_TOKEN=<a client key> ANTHROPIC_MODEL=claude-sonnet-4.6 claude\n\n"
+                f"\nANTHROPIC_BASE_URL={url} ANTHROPIC_AUTH_TOKEN=<a client key> "
+                "ANTHROPIC_MODEL=claude-sonnet-4.6 claude\n\n"
                 "note: this version does not serve /v1/messages yet, which Claude Code needs\n",
                 err=True,
             )

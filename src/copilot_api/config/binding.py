@@ -25,8 +25,8 @@ class AddressUnusable(GatewayError):
 
 def is_loopback(host: str) -> bool:
     """
-    Whether only this machine reaches `host`: 127.0.0.0/8, ::1, `localhost`, in their long and IPv4-mapped forms. What merely
-    looks like them (`127.0.0.1.example.com`, `127.1`) is not.
+    Whether only this machine reaches `host`: 127.0.0.0/8, ::1, `localhost`, in their long and IPv4-mapped forms. What
+    merely looks like them (`127.0.0.1.example.com`, `127.1`) is not.
     """
     host = host.strip().lower()
     if host.removesuffix(".") == "localhost":

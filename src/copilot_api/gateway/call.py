@@ -25,7 +25,9 @@ class Call:
 
 
 class Answer(Protocol):
-    """Where the answer goes. What is written waits until the client can take it; a client that is gone ends the call."""
+    """
+    Where the answer goes. What is written waits until the client can take it; a client that is gone ends the call.
+    """
 
     is_started: bool
     """Whether the status is sent: from then on an error is an event, not a status."""

@@ -65,7 +65,10 @@ async def relay_stream(
 async def _relay_whole_as_stream(
     reply: Reply, surface: Surface, request: ParsedRequest, record: Record, answer: Answer, now: int
 ) -> None:
-    """The client wants events and the upstream sent plain JSON: an error with status 200, or an answer that cannot stream."""
+    """
+    The client wants events and the upstream sent plain JSON: an error with status 200, or an answer that cannot
+    stream.
+    """
     body = await _read_whole(reply)
     whole = surface.parse_answer(request, body, now)
     record.metered_by(whole)

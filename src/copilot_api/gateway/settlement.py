@@ -1,13 +1,14 @@
 """
 Settlement: one outcome of each call, told once to the ledger and to whoever watches.
 
-`follow` is the outermost block of a call, so refusals count too. The event is journalled as soon as the end is known and
-before the last byte of the answer leaves: a client that has its answer can rely on the event being kept.
+`follow` is the outermost block of a call, so refusals count too. The event is journalled as soon as the end is known
+and before the last byte of the answer leaves: a client that has its answer can rely on the event being kept.
 """
 
 import asyncio
 from datetime import UTC
 from types import TracebackType
+from typing import Self
 
 from copilot_api.clock import Clock
 from copilot_api.errors import GatewayError, InternalError
@@ -59,7 +60,7 @@ class Record:
             cause=Cause.INTERRUPTED,
         )
 
-    def __enter__(self) -> "Record":
+    def __enter__(self) -> Self:
         self._settlement.calls_under_way += 1
         return self
 

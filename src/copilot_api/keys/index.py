@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 MAX_AGE_SECONDS = 30.0
 _RETRY_SECONDS = 1.0
+_PATIENCE_SECONDS = 2.0
 
 RefreshFailed = Callable[[Exception], None]
 """Is told why the index could not be read anew."""
@@ -34,6 +35,10 @@ class Entry:
     secret_expires_at: datetime | None
 
 
+_Read = tuple[Generation, float, dict[bytes, Entry]]
+"""What was read: which generation, when, and what."""
+
+
 def log_refresh_failed(error: Exception) -> None:
     """The default `RefreshFailed`."""
     logger.error("the API keys could not be read, the last known ones stay in force: %s", error)
@@ -43,7 +48,8 @@ class KeyIndex:
     """
     Every secret, and whether they are the ones that are stored now.
 
-    When a refresh fails the old index stays in force, the failure is reported, and it is tried again after a second.
+    When a refresh fails, or takes longer than calls should wait for it, the old index stays in force, that is reported,
+    and it is tried again after a second.
     """
 
     def __init__(
@@ -53,17 +59,20 @@ class KeyIndex:
         clock: Clock,
         max_age_seconds: float,
         on_refresh_failed: RefreshFailed,
+        patience_seconds: float = _PATIENCE_SECONDS,
     ) -> None:
         self._repository = repository
         self._changes = changes
         self._clock = clock
         self._max_age_seconds = max_age_seconds
         self._on_refresh_failed = on_refresh_failed
+        self._patience_seconds = patience_seconds
         self._entries: Mapping[bytes, Entry] | None = None
         self._generation: Generation | None = None
         self._loaded_at = 0.0
         self._retry_at: float | None = None
         self._refreshing = asyncio.Lock()
+        self._reading: asyncio.Future[_Read] | None = None
 
     def find(self, digest: bytes) -> Entry | None:
         """What the secret with this digest opens."""
@@ -81,21 +90,31 @@ class KeyIndex:
     async def refresh(self) -> None:
         """Read the index anew if need be, once for all who ask at the same time."""
         async with self._refreshing:
-            if not self.needs_refresh():
-                return
-            try:
-                read = await asyncio.to_thread(self._read)
-            except Exception as error:  # noqa: BLE001 -- whatever is broken, calls go on with the index that we have
-                self._retry_at = self._clock.monotonic() + _RETRY_SECONDS
-                self._on_refresh_failed(error)
-            else:
-                self._adopt(*read)
+            # The first round may end a read that began before a change which its caller has to see; the second cannot.
+            for _ in range(2):
+                if not self.needs_refresh():
+                    return
+                try:
+                    self._adopt(*await self._finish_reading())
+                except Exception as error:  # noqa: BLE001 -- whatever is broken, calls go on with the index that we have
+                    self._retry_at = self._clock.monotonic() + _RETRY_SECONDS
+                    self._on_refresh_failed(error)
 
     def load(self) -> None:
         """Read the index now, or raise."""
         self._adopt(*self._read())
 
-    def _read(self) -> tuple[Generation, float, dict[bytes, Entry]]:
+    async def _finish_reading(self) -> _Read:
+        """Read in a thread. A read that hangs stays the only one: callers give up on it, and later ones look again."""
+        if self._reading is None:
+            self._reading = asyncio.get_running_loop().run_in_executor(None, self._read)
+        done, _ = await asyncio.wait((self._reading,), timeout=self._patience_seconds)
+        if not done:
+            raise TimeoutError(f"reading the keys takes more than {self._patience_seconds} seconds")
+        self._reading = None
+        return done.pop().result()
+
+    def _read(self) -> _Read:
         # First the generation: a change after this line is seen as a newer one, and read again.
         generation, at = self._changes.generation(), self._clock.monotonic()
         secrets = self._repository.list_secrets()

@@ -6,7 +6,10 @@ import msgspec
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
-    """What one call consumed, in the gateway's own terms: `input_tokens` counts cached input too, `output_tokens` reasoning too."""
+    """
+    What one call consumed, in the gateway's own terms: `input_tokens` counts cached input too, `output_tokens`
+    reasoning too.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0

@@ -1,7 +1,9 @@
 """
 What Copilot adds to every protocol's answer: `copilot_usage`, its own account of what a call cost.
 
-    {"token_details": [{"token_type": "input" | "cache_read" | "cache_write" | "output", "token_count", …}], "total_nano_aiu"}
+    {"token_details": [{"token_type", "token_count", …}], "total_nano_aiu"}
+
+`token_type` is `input` (the fresh input only), `cache_read`, `cache_write` or `output`.
 
 One AI credit is 1e9 nano-AIU.
 """
@@ -30,4 +32,4 @@ class CopilotUsage(msgspec.Struct):
     @property
     def cache_write_tokens(self) -> int:
         """Tokens written to the prompt cache; the chat protocol itself has no place for them."""
-        return sum(detail.token_count for detail in self.token_details if detail.token_type == "cache_write")
+        return sum(detail.token_count for detail in self.token_details if detail.token_type == "cache_write")  # noqa: S105

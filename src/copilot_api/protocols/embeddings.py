@@ -67,7 +67,7 @@ class EmbeddingsRequest:
         return self.body.replaced(edits)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EmbeddingsAnswer:
     """The answer as the client gets it, and what it consumed."""
 

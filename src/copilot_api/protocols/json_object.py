@@ -1,10 +1,10 @@
 """
 The top level of a JSON object, without decoding what stands below it.
 
-A big request is mostly text that the gateway only carries. `JsonObject` finds where each top-level field stands, so that
-one field can be replaced and every other byte leaves as it came. The spans are proven, not guessed: the fields that the
-decoder saw are walked over the source one by one, and only a walk that ends exactly at the closing brace counts. A body
-that cannot be walked (an escaped key, say) is decoded whole and written anew.
+A big request is mostly text that the gateway only carries. `JsonObject` finds where each top-level field stands, so
+that one field can be replaced and every other byte leaves as it came. The spans are proven, not guessed: the fields
+that the decoder saw are walked over the source one by one, and only a walk that ends exactly at the closing brace
+counts. A body that cannot be walked (an escaped key, say) is decoded whole and written anew.
 """
 
 import json
@@ -30,7 +30,9 @@ class JsonObject:
         self.source = source
         self.fields = fields
         self.spans = spans
-        """For each field where its key begins, where its value begins, and where its value ends; None when not walkable."""
+        """
+        For each field where its key begins, where its value begins, and where its value ends; None when not walkable.
+        """
 
     def get(self, name: str) -> bytes | None:
         """The field's raw JSON, or None."""
@@ -39,8 +41,8 @@ class JsonObject:
 
     def replaced(self, edits: Mapping[str, bytes | None], renames: Mapping[str, str] | None = None) -> bytes:
         """
-        The object with each field of `edits` set (added at the end when it is new; dropped when None), and keys renamed.
-        Every byte outside the edited fields stays as it came, where the source could be walked.
+        The object with each field of `edits` set (added at the end when it is new; dropped when None), and keys
+        renamed. Every byte outside the edited fields stays as it came, where the source could be walked.
         """
         renames = renames or {}
         if self.spans is None or any(value is None and name in self.fields for name, value in edits.items()):
@@ -79,8 +81,9 @@ class JsonObject:
 
 def parse_object(source: bytes) -> JsonObject:
     """
-    The top level of `source`. Raises `BadRequest` with the position when it is not a JSON object, is nested too deeply, or
-    names a field twice (two readers of such a body may each take another value: a way around every check on a field).
+    The top level of `source`. Raises `BadRequest` with the position when it is not a JSON object, is nested too
+    deeply, or names a field twice (two readers of such a body may each take another value: a way around every check
+    on a field).
     """
     if not source.isascii():
         try:

@@ -1,8 +1,8 @@
 """
 Server-sent events, decoded as the bytes arrive (WHATWG HTML, section 9.2).
 
-Lines end with LF, CR or CRLF and with nothing else: U+2028 and its like may stand raw inside JSON, so lines are split as
-bytes, before anything is decoded.
+Lines end with LF, CR or CRLF and with nothing else: U+2028 and its like may stand raw inside JSON, so lines are split
+as bytes, before anything is decoded.
 """
 
 import re

@@ -79,7 +79,7 @@ def _texts(content: Any, images: _Images) -> Iterator[str]:
     if isinstance(content, str):
         yield content
     for part in objects_in(content):
-        if part.get("type") in {"image_url", "input_image", "image"}:
+        if text_at(part, "type") in {"image_url", "input_image", "image"}:
             images.count += 1
         elif isinstance(part.get("text"), str):
             yield part["text"]
@@ -91,7 +91,7 @@ def _joined(content: Any, images: _Images) -> str:
 
 def _chat_turns(body: Json, images: _Images) -> Iterator[Turn]:
     for message in objects_in(body.get("messages")):
-        role = message.get("role")
+        role = text_at(message, "role")
         content = message.get("content")
         if role == "user":
             yield from (Turn("user", text) for text in _texts(content, images))

@@ -65,7 +65,7 @@ def _check_tools(body: Json, model: Model) -> None:
         kind = tool.get("type")
         if kind == "image_generation":
             raise recorded("image_generation_rejected")
-        if kind in {"function", "custom"}:
+        if kind in ("function", "custom"):
             check_tool_name(text_at(tool, "name"), f"tools[{index}].name")
         elif not isinstance(kind, str) or (kind.startswith("web_search") and model.id in _WITHOUT_COMPACTION):
             raise gateway_refusal(f"tool type {kind} is not supported", "unsupported_value", param="tools")

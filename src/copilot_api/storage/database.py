@@ -29,6 +29,11 @@ class Backend(Protocol):
         """Begins transactions that will write: they wait for each other when they begin, not in their middle."""
         ...
 
+    @property
+    def writing_durably(self) -> Engine:
+        """The same, and what they commit survives a power cut at once."""
+        ...
+
     def insert_new(self, table: Table) -> Insert:
         """An insert that passes over rows whose primary key is there already."""
         ...
@@ -56,9 +61,14 @@ class Database:
             yield connection
 
     @contextmanager
-    def begin(self) -> Generator[Connection]:
-        """A transaction to write in: committed at the end of the block, rolled back if the block raises."""
-        with _translated(), self.backend.writing.begin() as connection:
+    def begin(self, *, is_durable: bool = False) -> Generator[Connection]:
+        """
+        A transaction to write in: committed at the end of the block, rolled back if the block raises.
+
+        After a power cut the last few may be missing, but for those that are durable: they wait for the disk.
+        """
+        engine = self.backend.writing_durably if is_durable else self.backend.writing
+        with _translated(), engine.begin() as connection:
             yield connection
 
     def close(self) -> None:

@@ -113,7 +113,8 @@ class SqlKeyRepository:
     def _changing(self) -> Generator["_Change"]:
         signed: list[AuditEvent] = []
         try:
-            with self._database.begin() as connection:
+            # A revocation that a power cut takes back would be worse than a slow one.
+            with self._database.begin(is_durable=True) as connection:
                 yield _Change(connection, self._audit, signed)
         except Exception:
             for event in signed:

@@ -28,6 +28,7 @@ BUSY_SECONDS = 5.0
 """How long a statement waits for another process's lock."""
 
 _MODE = "sqlite_begin"
+_SYNCHRONOUS = "sqlite_synchronous"
 _WAL_ATTEMPTS = 100
 _WAL_PAUSE_SECONDS = 0.02
 
@@ -56,6 +57,7 @@ class SqliteBackend:
         event.listen(self._reading, "connect", _prepare_connection)
         event.listen(self._reading, "begin", _begin)
         self._writing = self._reading.execution_options(**{_MODE: "IMMEDIATE"})
+        self._writing_durably = self._writing.execution_options(**{_SYNCHRONOUS: "FULL"})
 
     @property
     def reading(self) -> Engine:
@@ -66,6 +68,11 @@ class SqliteBackend:
     def writing(self) -> Engine:
         """See `Backend`; a second engine on the same connections."""
         return self._writing
+
+    @property
+    def writing_durably(self) -> Engine:
+        """See `Backend`; a third one."""
+        return self._writing_durably
 
     def insert_new(self, table: Table) -> Insert:
         """See `Backend`."""
@@ -105,7 +112,6 @@ def _prepare_connection(connection: DBAPIConnection, _entry: ConnectionPoolEntry
     try:
         connection.isolation_level = None
         _switch_to_wal(connection)
-        connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA foreign_keys=ON")
     except sqlite3.Error:
         connection.close()
@@ -113,7 +119,10 @@ def _prepare_connection(connection: DBAPIConnection, _entry: ConnectionPoolEntry
 
 
 def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get(_MODE, 'DEFERRED')}")
+    options = connection.get_execution_options()
+    # It belongs to the connection, which may come from the pool and have been somebody else's.
+    connection.exec_driver_sql(f"PRAGMA synchronous={options.get(_SYNCHRONOUS, 'NORMAL')}")
+    connection.exec_driver_sql(f"BEGIN {options.get(_MODE, 'DEFERRED')}")
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:

@@ -1,9 +1,9 @@
 """
 The bearer for the Copilot API, always fresh when a call needs it.
 
-One task does every exchange, so there is never more than one under way. It renews ahead of expiry; a call that finds no
-valid bearer, or had one refused, wakes it and waits for its next outcome. A failed renewal leaves the old bearer in force
-for as long as it lasts.
+One task does every exchange, so there is never more than one under way. It renews ahead of expiry; a call that finds
+no valid bearer, or had one refused, wakes it and waits for its next outcome. A failed renewal leaves the old bearer
+in force for as long as it lasts.
 """
 
 import asyncio
@@ -89,7 +89,10 @@ class CopilotSessions:
         return session
 
     async def renew_after(self, refused: CopilotSession) -> None:
-        """The upstream refused this session: have another, unless somebody already got one. A failure shows at the next `get`."""
+        """
+        The upstream refused this session: have another, unless somebody already got one. A failure shows at the next
+        `get`.
+        """
         if self._session is refused:
             self._session = None
             self._failure = None

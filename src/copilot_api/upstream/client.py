@@ -1,8 +1,9 @@
 """
 `CopilotClient.open`: one call to the Copilot API, with its credential, its headers, and the retries that are safe.
 
-Nothing is repeated once a byte of an answer is here. What is repeated before: a connection that failed or ended unused, a
-bearer that has expired (once), an answer that says the fault was passing (twice at most, within `PATIENCE_SECONDS`).
+Nothing is repeated once a byte of an answer is here. What is repeated before: a connection that failed or ended
+unused, a bearer that has expired (once), an answer that says the fault was passing (twice at most, within
+`PATIENCE_SECONDS`).
 """
 
 import asyncio
@@ -49,8 +50,8 @@ class CopilotClient:
 
     async def open(self, request: UpstreamRequest, on_silence: OnSilence | None = None) -> Reply:
         """
-        The open reply, its status 200. Whoever gets it closes it. `on_silence` is awaited every time the upstream has said
-        nothing for a while. Raises a `GatewayError` for everything else.
+        The open reply, its status 200. Whoever gets it closes it. `on_silence` is awaited every time the upstream has
+        said nothing for a while. Raises a `GatewayError` for everything else.
         """
         began = self._clock.monotonic()
         initiator = request.initiator

@@ -1,9 +1,11 @@
 """
-GitHub's side of Copilot: device login, token exchange, the user's quota. Rare calls, so a library client (aiohttp) makes
-them, on connections of its own: a pool full of long streams must not starve the token's refresh.
+GitHub's side of Copilot: device login, token exchange, the user's quota. Rare calls, so a library client (aiohttp)
+makes them, on connections of its own: a pool full of long streams must not starve the token's refresh.
 """
 
 import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
 from typing import Any, Literal, TypeVar
 
 import aiohttp
@@ -47,13 +49,26 @@ class TokenEndpoints(msgspec.Struct, frozen=True):
 
 
 class CopilotToken(msgspec.Struct, frozen=True):
-    """The exchange's answer. Of its many fields these are the ones that the official client treats as critical, and the hosts."""
+    """
+    The exchange's answer. Of its many fields these are the ones that the official client treats as critical, and the
+    hosts.
+    """
 
     token: str
     expires_at: int
     refresh_in: int
     endpoints: TokenEndpoints | None = None
     sku: str | None = None
+
+
+HttpSession = aiohttp.ClientSession
+
+
+@contextlib.asynccontextmanager
+async def open_session(*, is_proxied: bool = False) -> AsyncGenerator[HttpSession]:
+    """The library client's connections; `is_proxied` has it obey HTTP_PROXY and its like."""
+    async with aiohttp.ClientSession(trust_env=is_proxied) as session:
+        yield session
 
 
 class GitHub:
@@ -135,7 +150,10 @@ def _convert(body: dict[str, Any], kind: type[T]) -> T:
 
 
 def _refusal(url: str, status: int, raw: bytes, retry_after: str | None) -> GatewayError:
-    """GitHub's refusal with the reason it gives: 401 is the token, 403 the entitlement or a rate limit, the rest trouble."""
+    """
+    GitHub's refusal with the reason it gives: 401 is the token, 403 the entitlement or a rate limit, the rest
+    trouble.
+    """
     try:
         body = msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError):

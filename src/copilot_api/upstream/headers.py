@@ -17,7 +17,9 @@ MODELS_INTENT = "model-access"
 
 
 def github_headers(github_token: str | None = None) -> dict[str, str]:
-    """For github.com and api.github.com. An editor's user agent: others are refused by fingerprint (`go_http_client`)."""
+    """
+    For github.com and api.github.com. An editor's user agent: others are refused by fingerprint (`go_http_client`).
+    """
     headers = {
         "accept": "application/json",
         "editor-version": EDITOR_VERSION,

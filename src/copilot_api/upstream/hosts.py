@@ -28,8 +28,8 @@ class Hosts:
         """
         The Copilot API to use: the override, else what GitHub `announced` for this account, else by account type.
 
-        An announced host is followed only inside Copilot's own domains: it receives the account's token. Where GitHub itself
-        is replaced, its replacement may also announce its own host.
+        An announced host is followed only inside Copilot's own domains: it receives the account's token. Where GitHub
+        itself is replaced, its replacement may also announce its own host.
         """
         if self.api is not None:
             return self.api
@@ -42,9 +42,10 @@ class Hosts:
     def _is_trusted(self, url: str) -> bool:
         try:
             parts, ours = urlsplit(url), urlsplit(self.github_api)
-            if parts.scheme == "https" and (parts.hostname or "").endswith(_COPILOT_SUFFIXES):
-                return True
-            is_replaced = ours.hostname != "api.github.com"
-            return is_replaced and (parts.scheme, parts.hostname, parts.port) == (ours.scheme, ours.hostname, ours.port)
+            places = [(each.scheme, each.hostname, each.port) for each in (parts, ours)]
         except ValueError:
             return False
+        if parts.scheme == "https" and (parts.hostname or "").endswith(_COPILOT_SUFFIXES):
+            return True
+        is_replaced = ours.hostname != "api.github.com"
+        return is_replaced and places[0] == places[1]

@@ -59,6 +59,6 @@ def parse_github_token(text: str) -> str:
     if token.startswith("ghp_"):
         raise BadRequest(
             "GitHub does not accept classic personal access tokens (ghp_) for Copilot",
-            hint="log in with 'copilot-api auth login', or make a fine-grained token (github_pat_) with 'Copilot Requests'",
+            hint="run 'copilot-api auth login', or make a fine-grained token (github_pat_) with 'Copilot Requests'",
         )
     return token

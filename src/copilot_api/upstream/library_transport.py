@@ -1,4 +1,7 @@
-"""The same `Transport` on a library client (aiohttp): for networks where the way out leads through a proxy (`--proxy-env`)."""
+"""
+The same `Transport` on a library client (aiohttp): for networks where the way out leads through a proxy (`--proxy-
+env`).
+"""
 
 import asyncio
 from collections.abc import Mapping

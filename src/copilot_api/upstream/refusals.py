@@ -1,8 +1,8 @@
 """
 What an upstream error means to the caller, and whether repeating the call can help (protocol reference, 11).
 
-Copilot has four envelopes, JSON under `text/plain`, bodies that are HTML and bodies that are empty; the message is taken
-from wherever it stands, the code decides.
+Copilot has four envelopes, JSON under `text/plain`, bodies that are HTML and bodies that are empty; the message is
+taken from wherever it stands, the code decides.
 """
 
 from collections.abc import Mapping
@@ -51,11 +51,11 @@ def parse_refusal(status: int, headers: Mapping[str, str], body: bytes, now: dat
             UpstreamUnauthorized("GitHub Copilot does not accept the gateway's credential"), False, is_expired
         )
     if status == 402:
-        message = message or "the Copilot account's allowance is used up"
-        return Refusal(UpstreamQuotaExceeded(message, upstream_code=code or None, retry_after=wait), False)
+        text = message or "the Copilot account's allowance is used up"
+        return Refusal(UpstreamQuotaExceeded(text, upstream_code=code or None, retry_after=wait), False)
     if status == 429 or (status == 400 and family == "rate_limited"):
-        message = message or "GitHub Copilot limits this account"
-        return Refusal(UpstreamRateLimited(message, upstream_code=code or None, retry_after=wait or 30.0), False)
+        text = message or "GitHub Copilot limits this account"
+        return Refusal(UpstreamRateLimited(text, upstream_code=code or None, retry_after=wait or 30.0), False)
     if status == 503:
         if not body or any(phrase in message.lower() for phrase in _LIMIT_PHRASES):
             return Refusal(
@@ -100,9 +100,10 @@ def _bad_request(status: int, code: str, message: str, param: str | None, body: 
         )
         return Refusal(error, False)
     hint = "GET /v1/models lists the models" if code.startswith("model_not") else None
-    message = message or "GitHub Copilot refuses the request"
     return Refusal(
-        UpstreamRefused(message, param=param, upstream_code=code or None, status=status, hint=hint),
+        UpstreamRefused(
+            message or "GitHub Copilot refuses it", param=param, upstream_code=code or None, status=status, hint=hint
+        ),
         code == "cyber_policy",
     )
 

@@ -1,12 +1,12 @@
 """
 The gateway's own HTTP/1.1 client for model calls: keep-alive connections, bytes as they arrive.
 
-A library client costs two to five times the CPU a chunk (docs/reference/dependencies.md has the numbers); what is left out
-to get there is everything a model call does not need: redirects, cookies, decompression, HTTP/2. `Transport` is the seam:
-`library_transport.py` is the same on aiohttp, for networks that need a proxy.
+A library client costs two to five times the CPU a chunk (docs/reference/dependencies.md has the numbers); what is
+left out to get there is everything a model call does not need: redirects, cookies, decompression, HTTP/2. `Transport`
+is the seam: `library_transport.py` is the same on aiohttp, for networks that need a proxy.
 
-No timer is set per call or per chunk. One sweep a second wakes those who wait: with `SILENCE` every `keep_alive_seconds`
-of silence, with an error when the silence gets too long.
+No timer is set per call or per chunk. One sweep a second wakes those who wait: with `SILENCE` every
+`keep_alive_seconds` of silence, with an error when the silence gets too long.
 """
 
 import asyncio
@@ -20,7 +20,9 @@ import httptools
 
 CONNECT_SECONDS = 15.0
 MAX_SILENCE_SECONDS = 900.0
-"""Models think for minutes without a byte; under ten minutes a read timeout cuts good answers (protocol reference, 12)."""
+"""
+Models think for minutes without a byte; under ten minutes a read timeout cuts good answers (protocol reference, 12).
+"""
 IDLE_CONNECTION_SECONDS = 55.0
 HIGH_WATER_BYTES = 256 * 1024
 MAX_HEAD_BYTES = 256 * 1024
@@ -75,7 +77,10 @@ class Reply(Protocol):
         ...
 
     async def read(self) -> bytes | Silence:
-        """The next bytes as they came; `b""` at the end, `SILENCE` when there was none for a while. Raises `TransportError`."""
+        """
+        The next bytes as they came; `b""` at the end, `SILENCE` when there was none for a while. Raises
+        `TransportError`.
+        """
         ...
 
     def close(self) -> None:
@@ -193,7 +198,10 @@ class HttpTransport:
 
 
 class Connection(asyncio.Protocol):
-    """One connection, and the reply that arrives on it: `PendingReply` and `Reply` at once, for there is never more than one."""
+    """
+    One connection, and the reply that arrives on it: `PendingReply` and `Reply` at once, for there is never more than
+    one.
+    """
 
     __slots__ = (
         "_body_error",
@@ -347,7 +355,8 @@ class Connection(asyncio.Protocol):
             self._wake(SILENCE)
 
     def _fail(self, error: TransportError) -> None:
-        self._body_error = self._body_error or error
+        if self._body_error is None:
+            self._body_error = error
         self._wake()
 
     # asyncio.Protocol -------------------------------------------------------------------------------------------
@@ -396,8 +405,7 @@ class Connection(asyncio.Protocol):
                 self._fail(NotHttp(f"the answer is not valid HTTP: {error}"))
             self._is_kept = False
             self.abort()
-        if self._chunks or self._is_complete or self.has_head:
-            self._wake()
+        self._wake()
         if self._waiting_bytes > HIGH_WATER_BYTES and not self._is_paused and not self.is_lost:
             self._is_paused = True
             self._transport.pause_reading()

@@ -1,15 +1,15 @@
 """
 The journal: usage events on their way into the database, in append-only files that survive `kill -9`.
 
-A call is journalled twice: when it is dispatched (as the event it would be if we died now: `interrupted`) and when it ends.
-A record is one line, written by one `write` to a file opened for appending, so that a killed process leaves whole lines
-and at most one torn one; each line carries its own checksum.
+A call is journalled twice: when it is dispatched (as the event it would be if we died now: `interrupted`) and when it
+ends. A record is one line, written by one `write` to a file opened for appending, so that a killed process leaves
+whole lines and at most one torn one; each line carries its own checksum.
 
     crc32 in hex, kind ("B" begin, "E" end), JSON of the event, line feed
 
-Every process writes segments of its own and holds a lock on them. A segment whose lock is free belongs to a process that
-is gone: whoever finds it brings it in. Nothing here syncs to the disk: what is at stake is a killed process, not a power
-cut, and a sync for each call would cost more than the call.
+Every process writes segments of its own and holds a lock on them. A segment whose lock is free belongs to a process
+that is gone: whoever finds it brings it in. Nothing here syncs to the disk: what is at stake is a killed process, not
+a power cut, and a sync for each call would cost more than the call.
 """
 
 import fcntl
@@ -119,8 +119,8 @@ class Segment:
 
     def read(self) -> Iterator[tuple[bytes, UsageEvent | None, int]]:
         """
-        The records after `position`: kind, event, and where the next record begins. A line that cannot be read has no event.
-        A last line without its line feed is not there yet, or torn.
+        The records after `position`: kind, event, and where the next record begins. A line that cannot be read has no
+        event. A last line without its line feed is not there yet, or torn.
         """
         with self.path.open("rb") as file:
             file.seek(self.position)

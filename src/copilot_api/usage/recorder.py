@@ -8,8 +8,8 @@ away, and nothing is kept twice. A segment is deleted when every call in it has 
 Each event's request id is its key in the database and a known one is ignored, so a segment that is read again after a
 crash changes nothing.
 
-Where the journal itself cannot be written (a full disk), events wait in memory, up to `MAX_BACKLOG`; what does not fit is
-counted as lost and said so, loudly.
+Where the journal itself cannot be written (a full disk), events wait in memory, up to `MAX_BACKLOG`; what does not
+fit is counted as lost and said so, loudly.
 """
 
 import os

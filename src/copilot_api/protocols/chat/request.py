@@ -68,7 +68,7 @@ def parse_request(source: bytes) -> ChatRequest:
     except msgspec.DecodeError as error:
         raise BadRequest(f"the body is not valid JSON: {error}") from None
     if len(source) <= _SMALL_BODY_BYTES:
-        # Deeper duplicates pass through as the upstream's business in a big body, where looking costs more than carrying.
+        # In a big body deeper duplicates are the upstream's business: there, looking costs more than carrying.
         refuse_duplicate_keys(source)
     return ChatRequest(
         body=body,

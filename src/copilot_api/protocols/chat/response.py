@@ -74,7 +74,9 @@ def parse_response(source: bytes, *, model: str, choices: int, now: int) -> Chat
 
 
 def _merge_choices(choices: list[dict[str, Any]]) -> dict[str, Any]:
-    """The choices of one turn as one: texts joined, tool calls in order, `tool_calls` before any other finish reason."""
+    """
+    The choices of one turn as one: texts joined, tool calls in order, `tool_calls` before any other finish reason.
+    """
     merged = dict(choices[0])
     message = dict(merged.get("message") or {})
     texts: list[str] = []

@@ -5,8 +5,8 @@ What strict clients need (and Copilot does not always send): `object`, `id` and 
 and first; each tool call's id, type and name once, calls numbered from 0; one finish reason, after everything else; the
 usage chunk last, and only when it was asked for; `[DONE]`.
 
-Nearly every chunk of a stream is a piece of text in the same wrapping. Those are edited as bytes; only chunks that carry
-anything else are decoded.
+Nearly every chunk of a stream is a piece of text in the same wrapping. Those are edited as bytes; only chunks that
+carry anything else are decoded.
 """
 
 import re
@@ -27,7 +27,8 @@ _SPECIAL = re.compile(rb'"(?:role|usage|tool_calls|error|object|copilot_usage|fi
 """What a chunk may hold that needs a look. Inside a string its quotes would be escaped, so a find is always a field."""
 _SUFFIX = re.compile(rb'("created":[1-9]\d*,"id":"[^"\\]+","model":)"[^"\\]*"((?:,"\w+":(?:"[^"\\]*"|null))*\})\Z')
 """
-The end of a chunk as Copilot writes it. It holds no bracket but the last, so in valid JSON all of it is the top level's.
+The end of a chunk as Copilot writes it. It holds no bracket but the last, so in valid JSON all of it is the top
+level's.
 """
 _decode = msgspec.json.decode
 _encode = msgspec.json.encode

@@ -1,0 +1,40 @@
+"""Shared set-up: one simulator and one gateway for each test process, and fresh ones for tests that break things."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.harness import GatewayProcess, Simulator
+
+
+@pytest.fixture(scope="session")
+def simulator() -> Iterator[Simulator]:
+    """The simulator that all tests of this process share; a test that changes it resets it."""
+    with Simulator() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def gateway(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+    """A gateway on the shared simulator, for tests that leave it as it was."""
+    with GatewayProcess(tmp_path_factory.mktemp("home"), simulator.url) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def client_key(gateway: GatewayProcess) -> str:
+    """A client key of the shared gateway."""
+    return gateway.create_key("shared client")
+
+
+@pytest.fixture(scope="session")
+def admin_key(gateway: GatewayProcess) -> str:
+    """The bootstrap admin key of the shared gateway."""
+    return (gateway.home / "admin.key.txt").read_text().strip()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A data directory of one's own."""
+    return tmp_path / "home"
