@@ -9,6 +9,7 @@ from scenarios import EVENTS_BESIDES_CONTENT, ROWS, Basis, Row, Scenario
 
 SATURATED = 0.95
 FOREIGN = 0.1
+STOLEN = 0.02
 
 
 @dataclass(frozen=True)
@@ -171,21 +172,18 @@ def find_failures(samples: Samples) -> list[str]:
 
 
 def find_doubts(samples: Samples) -> list[str]:
-    """What makes a figure doubtful without making it wrong."""
-    doubts = set()
+    """What makes a figure doubtful without making it wrong: one line a reason, with the places it holds for."""
+    reasons: dict[str, dict[str, None]] = {}
     for one in samples.all:
-        place = f"{one.scenario.name} on {one.subject}"
+        place, cores = f"{one.scenario.name} on {one.subject}", (one.load_core, one.subject_core)
         if one.subject != "direct" and one.load_core["busy"] > SATURATED:
-            doubts.add(
-                f"{place}: the load's core was {one.load_core['busy']:.0%} busy, so rates are its limit; CPU holds"
-            )
-        if max(one.load_core["others"], one.subject_core["others"]) > FOREIGN:
-            doubts.add(
-                f"{place}: something else ran, for more than {FOREIGN:.0%} of a core; measure on a quiet machine"
-            )
-        if max(one.load_core["stolen"], one.subject_core["stolen"]) > 0.02:
-            doubts.add(f"{place}: the hypervisor took more than 2 % of a core away")
-    return sorted(doubts)
+            reasons.setdefault("the load's core was full, so rates are its limit; CPU holds", {})[place] = None
+        if max(core["others"] for core in cores) > FOREIGN:
+            reason = f"something else ran for more than {FOREIGN:.0%} of a core; measure on a quiet machine"
+            reasons.setdefault(reason, {})[place] = None
+        if max(core["stolen"] for core in cores) > STOLEN:
+            reasons.setdefault(f"the hypervisor took more than {STOLEN:.0%} of a core away", {})[place] = None
+    return [f"{reason}: {', '.join(places)}" for reason, places in reasons.items()]
 
 
 def render_cores(samples: Samples, scenarios: Sequence[Scenario], subjects: Sequence[str]) -> str:

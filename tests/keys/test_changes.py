@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from copilot_api.config.paths import DataDirectoryUnusable
+from copilot_api.errors import StorageUnavailable
 from copilot_api.keys.changes import KeyChanges
 
 
@@ -51,6 +52,11 @@ def test_a_change_that_failed_is_not_announced(stamp: Path) -> None:
 def test_a_change_that_could_not_be_announced_is_not_begun(stamp: Path) -> None:
     stamp.symlink_to(stamp.with_name("elsewhere"))
     with pytest.raises(DataDirectoryUnusable), KeyChanges(stamp).announcing():
+        pytest.fail("begun")
+
+
+def test_where_no_stamp_file_can_be_no_change_is_begun(stamp: Path) -> None:
+    with pytest.raises(StorageUnavailable, match="announced"), KeyChanges(stamp / "below").announcing():
         pytest.fail("begun")
 
 

@@ -88,7 +88,7 @@ class Client:
     def api(self, path: str, body: Any, **more: str) -> Answer:
         return self.call("POST", path, body, self.api_headers(**more))
 
-    def ask(self, path: str, text: str, *, stream: bool = False, **fields: Any) -> Answer:
+    def ask(self, path: str, text: str, stream: bool = False, **fields: Any) -> Answer:
         """A question on one of the conversation endpoints, with one tool declared."""
         return self.api(path, {**question(path, text), "stream": stream, **fields})
 

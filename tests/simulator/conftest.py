@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 
 import pytest
+from tests.simulator.client import Client
 
 from copilot_api.simulator.options import SimulatorOptions
 from copilot_api.simulator.server import RunningSimulator, serve
-from tests.simulator.client import Client
 
 Start = Callable[[SimulatorOptions], Client]
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-
 from tests.simulator.client import CHAT, Client, marker
 
 CALL = marker("CALL", {"name": "get_weather", "arguments": {"city": "Paris"}})
@@ -117,7 +116,7 @@ def test_repeated_ids_are_a_variant_of_claude(simulator: Client) -> None:
 
 @pytest.mark.parametrize("model", ["claude-sonnet-4.6", "gemini-3.1-pro-preview"])
 def test_reasoning_comes_first_and_ends_with_its_signature(simulator: Client, model: str) -> None:
-    fields = {"model": model, "reasoning_effort": "low"}
+    fields: dict[str, Any] = {"model": model, "reasoning_effort": "low"}
     events = simulator.ask(CHAT, "hi", stream=True, stream_options=USAGE_OPTIONS, **fields).events()[:-1]
     deltas = [event["choices"][0]["delta"] for event in events if event["choices"]]
     thoughts = [index for index, delta in enumerate(deltas) if "reasoning_text" in delta]

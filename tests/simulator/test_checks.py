@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-
 from tests.simulator.client import CHAT, CONVERSATIONS, MESSAGES, RESPONSES, Client, question
 
 PIXEL = "iVBORw0KGgo="

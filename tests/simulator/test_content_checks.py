@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-
 from tests.simulator.client import MESSAGES, Client
 
 CACHED = {"type": "ephemeral"}

@@ -1,12 +1,15 @@
 """The GitHub hosts: user, token exchange and quota document."""
 
-import time
-
 import pytest
-
 from tests.simulator.client import CHAT, Answer, Client
 
+from copilot_api.clock import SystemClock
+
 TOKEN_PATH, USER_PATH = "/copilot_internal/v2/token", "/copilot_internal/user"
+
+
+def _now() -> float:
+    return SystemClock().now().timestamp()
 
 
 def _get(simulator: Client, path: str, token: str, scheme: str = "token") -> Answer:
@@ -20,7 +23,7 @@ def test_the_envelope_leads_back_to_the_simulator(simulator: Client, token: str,
     fields, _, mac = envelope["token"].partition(":")
     values = dict(field.split("=", 1) for field in fields.split(";"))
     assert int(values["exp"]) == envelope["expires_at"]
-    assert 1790 < envelope["expires_at"] - time.time() <= 1800
+    assert 1790 < envelope["expires_at"] - _now() <= 1800
     assert (envelope["refresh_in"], values["sku"], values["st"]) == (1500, envelope["sku"], "dotcom")
     assert len(mac) == 64
     assert envelope["endpoints"]["api"] == f"http://{simulator.host}:{simulator.port}"
@@ -31,7 +34,7 @@ def test_the_lifetime_can_be_changed_while_it_runs(simulator: Client) -> None:
     simulator.control("/token", lifetime_seconds=60)
     envelope = _get(simulator, TOKEN_PATH, "ghu_a").json()
     assert envelope["refresh_in"] == 50
-    assert envelope["expires_at"] - time.time() <= 60
+    assert envelope["expires_at"] - _now() <= 60
     simulator.control("/token", lifetime_seconds=60, refresh_in=7)
     assert _get(simulator, TOKEN_PATH, "ghu_a").json()["refresh_in"] == 7
 

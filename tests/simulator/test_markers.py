@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 import pytest
-
 from tests.simulator.client import (
     CHAT,
     CONVERSATIONS,
@@ -95,11 +94,11 @@ def with_result(path: str, text: str, result: Any) -> dict[str, Any]:
         return {**body, "messages": [*body["messages"], *later]}
     function = {"name": "get_weather", "arguments": "{}"}
     calls = [{"id": "call_1", "type": "function", "function": function}]
-    later = [
+    then: list[dict[str, Any]] = [
         {"role": "assistant", "content": None, "tool_calls": calls},
         {"role": "tool", "tool_call_id": "call_1", "content": result},
     ]
-    return {**body, "messages": [*body["messages"], *later]}
+    return {**body, "messages": [*body["messages"], *then]}
 
 
 @pytest.mark.parametrize("path", CONVERSATIONS)

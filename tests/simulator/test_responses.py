@@ -58,7 +58,7 @@ def test_a_whole_answer_is_the_response_of_the_terminal_event(simulator: Client)
 
 
 def test_what_was_asked_is_echoed(simulator: Client) -> None:
-    fields = {"instructions": "be brief", "prompt_cache_key": "conv-1", "max_output_tokens": 64}
+    fields: dict[str, Any] = {"instructions": "be brief", "prompt_cache_key": "conv-1", "max_output_tokens": 64}
     answer = simulator.ask(RESPONSES, "hi", **fields).json()
     assert {name: answer[name] for name in fields} == fields
     assert answer["tools"][0]["name"] == "get_weather"

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-
 from tests.simulator.client import RESPONSES, Client
 
 OUTPUT = {"type": "function_call_output", "call_id": "c1", "output": "x"}

@@ -9,9 +9,9 @@ import time
 
 import aiohttp
 import pytest
+from tests.simulator.client import CHAT, question
 
 from copilot_api.simulator.server import serve
-from tests.simulator.client import CHAT, question
 
 RUN = "from copilot_api.simulator.server import run; run('127.0.0.1', 0)"
 DIRECT = {"authorization": "Bearer gho_sample"}

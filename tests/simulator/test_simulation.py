@@ -13,5 +13,5 @@ def test_a_reset_goes_back_to_the_options() -> None:
     simulation.reset()
     assert simulation.pace.tokens == 9
     assert simulation.quotas.used("octocat") == 29
-    assert simulation.catalog.get("gpt-4.1", "/chat/completions")
+    assert simulation.catalog.get("gpt-4.1", "/chat/completions").id == "gpt-4.1"
     assert simulation.stats.in_flight == 1

@@ -1,6 +1,8 @@
 import msgspec
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateTable
 
-from copilot_api.storage.schema import usage_events
+from copilot_api.storage.schema import metadata, usage_events
 from copilot_api.usage.models import UsageEvent
 
 
@@ -12,3 +14,8 @@ def test_a_column_may_be_empty_exactly_where_its_field_may_be_none() -> None:
     fields = {field.encode_name: field.type for field in msgspec.structs.fields(UsageEvent)}
     optional = {name for name, kind in fields.items() if "None" in str(kind)}
     assert {column.name for column in usage_events.columns if column.nullable} == optional
+
+
+def test_every_table_can_be_made_in_postgresql_too() -> None:
+    for table in metadata.sorted_tables:
+        assert str(CreateTable(table).compile(dialect=postgresql.dialect()))  # type: ignore[no-untyped-call]

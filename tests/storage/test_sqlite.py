@@ -126,6 +126,16 @@ def test_a_copy_holds_what_is_still_in_the_log(stored: Stored) -> None:
     assert [path.name for path in stored.directory.path.glob("*copy*")] == ["copilot-api.db.copy"]
 
 
+def test_a_copy_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "copilot-api.db"
+    path.write_bytes(b"this is not a database" * 100)
+    database = open_sqlite(path)
+    with pytest.raises(StorageUnavailable, match="could not be copied"):
+        database.backend.keep_copy("copy")
+    database.close()
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_locked_database_is_unavailable_not_broken(stored: Stored) -> None:
     with closing(sqlite3.connect(stored.directory.database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

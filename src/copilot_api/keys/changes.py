@@ -6,10 +6,11 @@ Every committed change appends one byte to a stamp file; its size is the generat
 
 import os
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from copilot_api.config.paths import open_private
+from copilot_api.errors import StorageUnavailable
 
 Generation = tuple[int, int]
 """What changes when a key changes: the stamp file's inode and size."""
@@ -35,7 +36,10 @@ class KeyChanges:
     @contextmanager
     def announcing(self) -> Generator[None]:
         """Around a change: it is announced after the block, and not begun where it could not be announced."""
-        descriptor = open_private(self._stamp, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        try:
+            descriptor = open_private(self._stamp, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        except OSError as error:
+            raise StorageUnavailable(f"a change could not be announced ({error.strerror}): {self._stamp}") from error
         try:
             yield
             _grow(descriptor)
@@ -47,5 +51,7 @@ def _grow(descriptor: int) -> None:
     try:
         os.write(descriptor, b".")
     except OSError:
-        # A full disk still lets a file have a hole at its end.
-        os.ftruncate(descriptor, os.fstat(descriptor).st_size + 1)
+        # The change is made and must not be reported as failed. A full disk still lets a file end in a hole; and where
+        # not even that works, others see the change when their index has reached its age.
+        with suppress(OSError):
+            os.ftruncate(descriptor, os.fstat(descriptor).st_size + 1)

@@ -7,11 +7,10 @@ import struct
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
-from copilot_api.clock import Clock
 from copilot_api.simulator.faults import Fault
 from copilot_api.simulator.http import Outgoing, Progress
 from copilot_api.simulator.replies import Reply
-from copilot_api.simulator.simulation import Pace
+from copilot_api.simulator.simulation import Simulation
 from copilot_api.simulator.wire import DONE, Frame
 
 TRANSPORT_EXTENSION = "copilot_api.simulator.transport"
@@ -25,13 +24,18 @@ class Delivery:
     """One answer's way onto the connection."""
 
     def __init__(
-        self, send: Send, transport: asyncio.Transport | None, clock: Clock, pace: Pace, seconds: float
+        self,
+        send: Send,
+        transport: asyncio.Transport | None,
+        simulation: Simulation,
+        on_end: Callable[[], None] = lambda: None,
     ) -> None:
         self._send = send
         self._transport = transport
-        self._clock = clock
-        self._pace = pace
-        self._seconds = seconds
+        self._clock = simulation.clock
+        self._pace = simulation.pace
+        self._seconds = simulation.options.fault_seconds
+        self._on_end = on_end
         self.progress = Progress()
 
     async def deliver(self, outgoing: Outgoing, headers: dict[str, str]) -> None:
@@ -90,8 +94,10 @@ class Delivery:
         await self._send({"type": "http.response.start", "status": reply.status, "headers": raw})
 
     async def _finish(self, body: bytes = b"") -> None:
-        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+        """The end counts before it is sent: the client's next call may arrive sooner than this one's bookkeeping."""
         self.progress.is_finished = True
+        self._on_end()
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def _write(self, data: bytes) -> None:
         await self._send({"type": "http.response.body", "body": data, "more_body": True})

@@ -93,9 +93,13 @@ class SqliteBackend:
         new, kept = self._beside(f"{name}.new"), self._beside(name)
         new.unlink(missing_ok=True)
         os.close(open_private(new, os.O_RDWR | os.O_CREAT | os.O_EXCL))
-        with closing(sqlite3.connect(self._path)) as source, closing(sqlite3.connect(new)) as target:
-            source.backup(target)
-            target.execute("PRAGMA journal_mode=DELETE")  # a copy is one file
+        try:
+            with closing(sqlite3.connect(self._path)) as source, closing(sqlite3.connect(new)) as target:
+                source.backup(target)
+                target.execute("PRAGMA journal_mode=DELETE")  # a copy is one file
+        except sqlite3.Error as error:
+            new.unlink()
+            raise StorageUnavailable(f"the database could not be copied before its migration: {error}") from error
         descriptor = open_private(new, os.O_RDWR)
         try:
             os.fsync(descriptor)

@@ -86,8 +86,9 @@ def parse_refusal(status: int, headers: Mapping[str, str], body: bytes, now: dat
 
 def _bad_request(status: int, code: str, message: str, param: str | None, body: bytes) -> Refusal:
     if status == 466:
-        hint = "this version of the gateway is too old for GitHub Copilot: upgrade it"
-        return Refusal(UpstreamFailed("GitHub Copilot no longer supports this client version", hint=hint), False)
+        upgrade = "this version of the gateway is too old for GitHub Copilot: upgrade it"
+        too_old = UpstreamFailed("GitHub Copilot no longer supports this client version", hint=upgrade)
+        return Refusal(too_old, False)
     if status == 400 and not body.strip():
         # Without a body it is the sign of a passing fault in front of the models; a real 400 says what is wrong.
         return Refusal(UpstreamFailed("GitHub Copilot answered 400 without a reason"), True)
