@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from programs import Load
+from bench.programs import Load
 
 GROUPS = ("whole", "large", "stream", "burst", "open")
 EVENTS_BESIDES_CONTENT = 5  # preamble, role, finish, usage, [DONE]
@@ -12,7 +12,7 @@ EVENTS_BESIDES_CONTENT = 5  # preamble, role, finish, usage, [DONE]
 
 @dataclass(frozen=True)
 class Scenario:
-    """One kind of load. CPU is quoted for `per` requests, or for `per` events when `counts_events`."""
+    """One kind of load. CPU is quoted for `per` requests, or for `per` content events when `counts_events`."""
 
     name: str
     group: str

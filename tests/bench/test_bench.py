@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-BENCH = Path(__file__).resolve().parents[2] / "bench"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """`bench/programs.py`, which its siblings import by its bare name."""
-    monkeypatch.syspath_prepend(str(BENCH))
-    import programs
+    """The module that builds, starts and runs; `bench` is no part of the installed package."""
+    monkeypatch.syspath_prepend(str(ROOT))
+    from bench import programs
 
     if programs.find_compiler() is None:
         pytest.skip("no C compiler (cc or gcc) to build the load generator with")

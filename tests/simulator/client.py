@@ -45,18 +45,23 @@ class Client:
     def __init__(self, app: SimulatorApp, host: str, port: int) -> None:
         self.app, self.host, self.port = app, host, port
         self._token: str | None = None
+        self._connection = http.client.HTTPConnection(host, port, timeout=10)
 
     def call(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Answer:
-        """One request on a connection of its own."""
+        """One request, on the connection of the last one if that is still open."""
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=10)
         try:
-            connection.request(method, path, data, headers or {})
-            response = connection.getresponse()
+            self._connection.request(method, path, data, headers or {})
+            response = self._connection.getresponse()
             received = {name.lower(): value for name, value in response.getheaders()}
             return Answer(response.status, received, response.read())
-        finally:
-            connection.close()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection; the next call opens another."""
+        self._connection.close()
 
     def control(self, path: str, **fields: Any) -> Any:
         """A POST to the control interface that has to work."""

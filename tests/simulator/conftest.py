@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 
 import pytest
-from tests.simulator.client import Client
 
 from copilot_api.simulator.options import SimulatorOptions
 from copilot_api.simulator.server import RunningSimulator, serve
+from tests.simulator.client import Client
 
 Start = Callable[[SimulatorOptions], Client]
 
@@ -28,9 +28,11 @@ def _running(options: SimulatorOptions) -> Iterator[Client]:
     thread = threading.Thread(target=lambda: asyncio.run(live()))
     thread.start()
     loop, running = started.result(10)
+    client = Client(running.app, running.host, running.port)
     try:
-        yield Client(running.app, running.host, running.port)
+        yield client
     finally:
+        client.close()
         loop.call_soon_threadsafe(running.stop)
         thread.join()
 
@@ -46,8 +48,11 @@ def simulator(_shared: Client) -> Iterator[Client]:
     """A simulator with default options; a test that made it stumble over a bug of its own fails."""
     client = Client(_shared.app, _shared.host, _shared.port)
     client.control("/reset")
-    yield client
-    assert client.stats()["failures"] == []
+    try:
+        yield client
+        assert client.stats()["failures"] == []
+    finally:
+        client.close()
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
 """Tokens of every kind are told apart, and exchanged ones end."""
 
 import pytest
-from tests.simulator.client import CHAT, Client, question
-from tests.simulator.conftest import Start
 
 from copilot_api.simulator.accounts import bearer_of, kind_of, login_of
 from copilot_api.simulator.options import SimulatorOptions
+from tests.simulator.client import CHAT, Client, question
+from tests.simulator.conftest import Start
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,13 @@ import json
 import random
 from typing import Any
 
+import aiohttp
 import pytest
-from tests.simulator.client import CHAT, CONVERSATIONS, MESSAGES, RESPONSES, Client, question
-from tests.simulator.conftest import Start
 
 from copilot_api.simulator.app import create_app
 from copilot_api.simulator.options import SimulatorOptions
+from tests.simulator.client import CHAT, CONVERSATIONS, MESSAGES, RESPONSES, Client, question
+from tests.simulator.conftest import Start
 
 POSTS = [*CONVERSATIONS, "/embeddings", "/v1/messages/count_tokens", "/models/gpt-4.1/policy", "/login/device/code"]
 RAW = [
@@ -134,6 +135,21 @@ def test_calls_are_counted_as_they_begin_and_end(simulator: Client) -> None:
     assert stats["by_path"] == {"/copilot_internal/v2/token": 1, CHAT: 1, MESSAGES: 1}
     assert stats["by_status"] == {"200": 2, "500": 1}
     assert stats["faults"] == {"internal": 1}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_client_that_never_has_two_calls_open_never_counts_two(simulator: Client, stream: bool) -> None:
+    body = {**question(CHAT, "hi"), "stream": stream}
+    headers = simulator.api_headers()
+
+    async def one_after_the_other() -> None:
+        async with aiohttp.ClientSession(headers=headers) as session:
+            for _ in range(50):
+                async with session.post(f"http://{simulator.host}:{simulator.port}{CHAT}", json=body) as response:
+                    await response.read()
+
+    asyncio.run(one_after_the_other())
+    assert simulator.stats()["max_in_flight"] == 1
 
 
 def test_it_can_be_called_without_a_server() -> None:

@@ -1,6 +1,7 @@
 """Every conversation endpoint has a renderer that says the same whole and as a stream."""
 
 import pytest
+
 from tests.simulator.client import CONVERSATIONS, Client, text_deltas, whole_text
 
 

@@ -1,10 +1,10 @@
 """The catalog is the recorded one, and decides which model answers where."""
 
 import pytest
-from tests.simulator.client import CHAT, MESSAGES, RESPONSES, Client
 
 from copilot_api.simulator.catalog import Catalog
 from copilot_api.simulator.replies import load_document
+from tests.simulator.client import CHAT, MESSAGES, RESPONSES, Client
 
 
 def test_the_list_is_the_recorded_one(simulator: Client) -> None:

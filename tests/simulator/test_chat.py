@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from tests.simulator.client import CHAT, Client, marker
 
 CALL = marker("CALL", {"name": "get_weather", "arguments": {"city": "Paris"}})

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from tests.simulator.client import CHAT, CONVERSATIONS, MESSAGES, RESPONSES, Client, question
 
 PIXEL = "iVBORw0KGgo="

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from tests.simulator.client import MESSAGES, Client
 
 CACHED = {"type": "ephemeral"}

@@ -1,10 +1,10 @@
 """The control interface shows what arrived and sets how the next calls go."""
 
 import pytest
-from tests.simulator.client import CHAT, Client
-from tests.simulator.conftest import Start
 
 from copilot_api.simulator.options import SimulatorOptions
+from tests.simulator.client import CHAT, Client
+from tests.simulator.conftest import Start
 
 
 def test_requests_are_listed_in_order_of_arrival_without_the_controls(simulator: Client) -> None:

@@ -1,9 +1,9 @@
 """A prompt is read alike from all protocols, and odd values are passed over."""
 
 import pytest
-from tests.simulator.client import CHAT, CONVERSATIONS, MESSAGES, RESPONSES, question
 
 from copilot_api.simulator.conversation import count_tokens, read_prompt
+from tests.simulator.client import CHAT, CONVERSATIONS, MESSAGES, RESPONSES, question
 
 
 @pytest.mark.parametrize("path", CONVERSATIONS)

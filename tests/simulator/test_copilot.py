@@ -4,10 +4,10 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from tests.simulator.client import CHAT, Client, question
-from tests.simulator.conftest import Start
 
 from copilot_api.simulator.options import SimulatorOptions
+from tests.simulator.client import CHAT, Client, question
+from tests.simulator.conftest import Start
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import socket
 import time
 
 import pytest
+
 from tests.simulator.client import CHAT, CONVERSATIONS, MESSAGES, MODELS, RESPONSES, Client, question, text_deltas
 
 LAST_EVENT = {CHAT: "[DONE]", RESPONSES: "response.completed", MESSAGES: "message_stop"}

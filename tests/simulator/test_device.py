@@ -4,10 +4,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 import pytest
-from tests.simulator.client import Client
-from tests.simulator.conftest import Start
 
 from copilot_api.simulator.options import SimulatorOptions
+from tests.simulator.client import Client
+from tests.simulator.conftest import Start
 
 APP, OAUTH_APP = "Iv1.b507a08c87ecfe98", "Ov23li8tweQw6odWQebz"
 JSON = {"accept": "application/json"}

@@ -6,9 +6,9 @@ import struct
 from typing import Any
 
 import pytest
-from tests.simulator.client import Client
 
 from copilot_api.simulator.embeddings import embed
+from tests.simulator.client import Client
 
 MODEL = "text-embedding-3-small"
 

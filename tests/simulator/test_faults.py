@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 import pytest
-from tests.simulator.client import CHAT, CONVERSATIONS, MESSAGES, RESPONSES, Client, whole_text
 
 from copilot_api.simulator.faults import ALIASES, DELIVERIES, NOTIFICATIONS, SHAPES, FaultRules, find_fault
 from copilot_api.simulator.replies import load_document
+from tests.simulator.client import CHAT, CONVERSATIONS, MESSAGES, RESPONSES, Client, whole_text
 
 RECORDED: list[dict[str, Any]] = load_document("errors.json")["errors"]
 TOKEN_PATH = "/copilot_internal/v2/token"

@@ -1,9 +1,9 @@
 """The GitHub hosts: user, token exchange and quota document."""
 
 import pytest
-from tests.simulator.client import CHAT, Answer, Client
 
 from copilot_api.clock import SystemClock
+from tests.simulator.client import CHAT, Answer, Client
 
 TOKEN_PATH, USER_PATH = "/copilot_internal/v2/token", "/copilot_internal/user"
 

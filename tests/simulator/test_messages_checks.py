@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from tests.simulator.client import MESSAGES, Client
-from tests.simulator.conftest import Start
 
 from copilot_api.simulator.options import SimulatorOptions
+from tests.simulator.client import MESSAGES, Client
+from tests.simulator.conftest import Start
 
 BODY: dict[str, Any] = {
     "model": "claude-sonnet-4.6",

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from tests.simulator.client import RESPONSES, Client
 
 OUTPUT = {"type": "function_call_output", "call_id": "c1", "output": "x"}

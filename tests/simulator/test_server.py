@@ -9,9 +9,9 @@ import time
 
 import aiohttp
 import pytest
-from tests.simulator.client import CHAT, question
 
 from copilot_api.simulator.server import serve
+from tests.simulator.client import CHAT, question
 
 RUN = "from copilot_api.simulator.server import run; run('127.0.0.1', 0)"
 DIRECT = {"authorization": "Bearer gho_sample"}
@@ -59,6 +59,29 @@ def test_an_error_in_the_context_comes_out_as_itself() -> None:
 
     with pytest.raises(KeyError):
         asyncio.run(fail())
+
+
+def test_calls_on_an_open_connection_do_not_wait_for_acknowledgements() -> None:
+    """Twenty calls one after the other would take 0.8 s if every answer's second segment were held back."""
+
+    async def visit() -> float:
+        async with serve() as running, aiohttp.ClientSession(headers=DIRECT) as session:
+            begun = time.monotonic()
+            for _ in range(20):
+                async with session.get(f"{running.url}/_ping") as response:
+                    await response.read()
+            return time.monotonic() - begun
+
+    assert asyncio.run(visit()) < 0.6
+
+
+def test_a_port_that_is_taken_is_an_error() -> None:
+    async def visit() -> None:
+        async with serve() as running, serve(port=running.port):
+            raise AssertionError("two listen on one port")
+
+    with pytest.raises(OSError, match="in use"):
+        asyncio.run(visit())
 
 
 def test_two_simulators_in_one_loop_share_nothing() -> None:

@@ -1,6 +1,6 @@
 """Plan: which model a call gets and what goes upstream. Pure: a refusal here has cost nothing."""
 
-from dataclasses import dataclass
+import msgspec
 
 from copilot_api.errors import GatewayError, ModelNotAllowed, ModelNotFound
 from copilot_api.gateway.surface import Surface
@@ -18,8 +18,7 @@ class ModelLacksEndpoint(GatewayError):
     hint = "GET /v1/models lists the models that this gateway can serve"
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """What is to be done."""
 
     model: Model

@@ -33,7 +33,7 @@ async def relay_stream(
     reply: Reply, surface: Surface, request: ParsedRequest, record: Record, answer: Answer, now: int
 ) -> None:
     """A streamed answer, as it comes."""
-    if "json" in reply.headers.get("content-type", ""):
+    if b"json" in reply.content_type:
         await _relay_whole_as_stream(reply, surface, request, record, answer, now)
         return
     stream = surface.open_stream(request, now)

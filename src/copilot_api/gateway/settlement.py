@@ -6,7 +6,6 @@ and before the last byte of the answer leaves: a client that has its answer can 
 """
 
 import asyncio
-from datetime import UTC
 from types import TracebackType
 from typing import Self
 
@@ -54,7 +53,7 @@ class Record:
         self._is_settled = False
         self._event = UsageEvent(
             request_id=call.request_id,
-            at=call.arrived_at.astimezone(UTC).isoformat(timespec="milliseconds"),
+            at=call.arrived_at.isoformat(),
             client=call.client,
             endpoint=call.surface.endpoint,
             cause=Cause.INTERRUPTED,

@@ -6,7 +6,8 @@ as bytes, before anything is decoded.
 """
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _FRAME_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")  # atomic: a CRLF is one line end, never two
@@ -14,8 +15,7 @@ _FRAME_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")  # atomic: a CRLF is o
 MAX_EVENT_BYTES = 64 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """One event: its data lines joined by LF, and its name when it has one."""
 
     data: bytes

@@ -4,6 +4,7 @@ import asyncio
 import re
 import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from typing import Any
 
 from copilot_api.simulator import copilot, github
@@ -62,15 +63,17 @@ class SimulatorApp:
         simulation, options = self.simulation, self.simulation.options
         extensions: dict[str, Any] = scope.get("extensions") or {}
         transport = extensions.get(TRANSPORT_EXTENSION)
-        delivery = Delivery(send, transport, options.clock, simulation.pace, options.fault_seconds)
         path: str = scope["path"]
         if path.startswith(PREFIX):
             body = await _read_body(receive, options.max_body_bytes)
             if body is not None:
+                delivery = Delivery(send, transport, simulation, lambda _: None)
                 await self._answer(_request(scope, body), delivery, answer_control, {})
             return
         is_model_call = scope["method"] == "POST" and path in copilot.MODEL_CALLS
         stats = simulation.stats
+        settle = partial(stats.settle, is_model_call=is_model_call)
+        delivery = Delivery(send, transport, simulation, settle)
         stats.requests += 1
         stats.by_path[path if path in _PATHS else "other"] += 1
         if is_model_call:
@@ -78,21 +81,7 @@ class SimulatorApp:
         try:
             await self._simulate(scope, receive, delivery)
         finally:
-            self._settle(delivery, is_model_call=is_model_call)
-
-    def _settle(self, delivery: Delivery, *, is_model_call: bool) -> None:
-        stats, progress = self.simulation.stats, delivery.progress
-        if progress.status:
-            stats.by_status[str(progress.status)] += 1
-        if not is_model_call:
-            return
-        stats.in_flight -= 1
-        if progress.is_finished:
-            stats.completed += 1
-        elif progress.is_broken:
-            stats.broken += 1
-        else:
-            stats.aborted += 1
+            settle(delivery.progress)
 
     async def _simulate(self, scope: Scope, receive: Receive, delivery: Delivery) -> None:
         options = self.simulation.options

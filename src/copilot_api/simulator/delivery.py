@@ -28,7 +28,7 @@ class Delivery:
         send: Send,
         transport: asyncio.Transport | None,
         simulation: Simulation,
-        on_end: Callable[[], None] = lambda: None,
+        on_end: Callable[[Progress], None],
     ) -> None:
         self._send = send
         self._transport = transport
@@ -96,7 +96,7 @@ class Delivery:
     async def _finish(self, body: bytes = b"") -> None:
         """The end counts before it is sent: the client's next call may arrive sooner than this one's bookkeeping."""
         self.progress.is_finished = True
-        self._on_end()
+        self._on_end(self.progress)
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def _write(self, data: bytes) -> None:

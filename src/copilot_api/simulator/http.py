@@ -1,7 +1,7 @@
 """Requests as the simulator's endpoints see them, and answers as they hand them over; the sending is elsewhere."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from copilot_api.simulator.faults import Fault
@@ -73,5 +73,6 @@ class Progress:
     is_finished: bool = False
     is_broken: bool = False
     """The simulator itself broke it off, as a fault asked."""
+    is_settled: bool = False
+    """Counted; that happens once."""
     status: int = 0
-    faults: list[str] = field(default_factory=list[str])

@@ -4,6 +4,7 @@ from collections import Counter, deque
 from dataclasses import dataclass
 from datetime import datetime
 
+from copilot_api.simulator.http import Progress
 from copilot_api.simulator.options import SimulatorOptions
 from copilot_api.simulator.wire import Json, decode
 
@@ -84,6 +85,23 @@ class Stats:
         self.started += 1
         self.in_flight += 1
         self.max_in_flight = max(self.max_in_flight, self.in_flight)
+
+    def settle(self, progress: Progress, *, is_model_call: bool) -> None:
+        """A request came to its end, one way or another; only the first word on it counts."""
+        if progress.is_settled:
+            return
+        progress.is_settled = True
+        if progress.status:
+            self.by_status[str(progress.status)] += 1
+        if not is_model_call:
+            return
+        self.in_flight -= 1
+        if progress.is_finished:
+            self.completed += 1
+        elif progress.is_broken:
+            self.broken += 1
+        else:
+            self.aborted += 1
 
     def render(self, token_exchanges: int) -> Json:
         """The numbers as the control interface shows them."""

@@ -63,8 +63,7 @@ async def serve(
     host: str = "127.0.0.1", port: int = 0, options: SimulatorOptions | None = None
 ) -> AsyncGenerator[RunningSimulator]:
     """A simulator for as long as the context is open; port 0 picks a free one."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    listener = _listen(host, port)
     app = create_app(options)
     running = RunningSimulator(app, host, listener.getsockname()[1])
     server = _Server(_config(app))
@@ -79,6 +78,20 @@ async def serve(
             await _stop(server, serving)
     if failure is not None:
         raise failure
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket that names its protocol; without the name asyncio leaves Nagle's algorithm on: 40 ms a call."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 def _config(app: SimulatorApp) -> uvicorn.Config:

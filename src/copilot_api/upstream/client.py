@@ -8,7 +8,8 @@ unused, a bearer that has expired (once), an answer that says the fault was pass
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from copilot_api.clock import Clock
 from copilot_api.errors import GatewayError, UpstreamCut, UpstreamFailed, UpstreamTimeout
@@ -26,8 +27,7 @@ ERROR_SECONDS = 10.0
 OnSilence = Callable[[], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamRequest:
+class UpstreamRequest(msgspec.Struct, frozen=True):
     """One call as it goes upstream."""
 
     path: str
@@ -68,7 +68,7 @@ class CopilotClient:
                     await asyncio.sleep(BACKOFF_SECONDS[retries])
                 retries += 1
                 continue
-            if reply.status == 200 and not reply.headers.get("content-type", "").startswith("text/html"):
+            if reply.status == 200 and not reply.content_type.startswith(b"text/html"):
                 return reply
             refusal = await self._read_refusal(reply)
             if refusal.is_expired_credential and not is_renewed:

@@ -62,6 +62,11 @@ class LibraryReply:
         """See `Reply`."""
         return {name.lower(): value for name, value in self._open().headers.items()}
 
+    @property
+    def content_type(self) -> bytes:
+        """See `Reply`."""
+        return self._open().headers.get("content-type", "").encode("latin-1", "replace")
+
     async def head(self) -> "LibraryReply | Silence":
         """See `PendingReply`."""
         done, _ = await asyncio.wait({self._answer}, timeout=self._keep_alive_seconds)

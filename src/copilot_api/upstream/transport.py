@@ -76,6 +76,11 @@ class Reply(Protocol):
         """The headers, names in lower case; of a repeated one the last."""
         ...
 
+    @property
+    def content_type(self) -> bytes:
+        """The `content-type`; empty when there is none."""
+        ...
+
     async def read(self) -> bytes | Silence:
         """
         The next bytes as they came; `b""` at the end, `SILENCE` when there was none for a while. Raises
@@ -244,7 +249,7 @@ class Connection(asyncio.Protocol):
     def _reset(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
         self._status = 0
-        self._headers: dict[str, str] = {}
+        self._headers: list[tuple[bytes, bytes]] = []
         self._head_bytes = 0
         self._chunks: list[bytes] = []
         self._waiting_bytes = 0
@@ -280,7 +285,18 @@ class Connection(asyncio.Protocol):
     @property
     def headers(self) -> Mapping[str, str]:
         """See `Reply`."""
-        return self._headers
+        return {name.decode("latin-1"): value.decode("latin-1") for name, value in self._headers}
+
+    @property
+    def content_type(self) -> bytes:
+        """See `Reply`."""
+        return self._find(b"content-type")
+
+    def _find(self, wanted: bytes) -> bytes:
+        for name, value in self._headers:
+            if name == wanted:
+                return value
+        return b""
 
     async def head(self) -> "Connection | Silence":
         """See `PendingReply`."""
@@ -415,7 +431,7 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """See httptools."""
         if not self.has_head:
-            self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+            self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """See httptools."""
@@ -423,7 +439,7 @@ class Connection(asyncio.Protocol):
         if self._status >= 200:
             self.has_head = True
             self._is_kept = self._parser.should_keep_alive()
-            self._is_sized = "content-length" in self._headers or "transfer-encoding" in self._headers
+            self._is_sized = bool(self._find(b"content-length") or self._find(b"transfer-encoding"))
 
     def on_body(self, body: bytes) -> None:
         """See httptools."""
@@ -435,7 +451,7 @@ class Connection(asyncio.Protocol):
         if self.has_head:
             self._is_complete = True
         else:
-            self._headers = {}  # an interim answer (100 Continue, 103 Early Hints)
+            self._headers = []  # an interim answer (100 Continue, 103 Early Hints)
 
 
 def _parse_target(url: str) -> tuple[tuple[str, str, int], bytes]:

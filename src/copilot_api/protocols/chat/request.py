@@ -1,8 +1,5 @@
 """A chat request: read as far as the gateway must, carried as it came."""
 
-import json
-from dataclasses import dataclass
-
 import msgspec
 
 from copilot_api.errors import BadRequest
@@ -19,8 +16,7 @@ _NEEDS_MAX_COMPLETION_TOKENS = ("gpt-5", "o1", "o3", "o4")
 _SMALL_BODY_BYTES = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class ChatRequest:
+class ChatRequest(msgspec.Struct, frozen=True):
     """One request, and what of it decides how it is carried."""
 
     body: JsonObject
@@ -37,7 +33,7 @@ class ChatRequest:
         """The body that goes upstream: the client's, but for the model, the usage chunk, and the limit's name."""
         edits: dict[str, bytes | None] = {}
         if upstream_model != self.model:
-            edits["model"] = json.dumps(upstream_model).encode()
+            edits["model"] = msgspec.json.encode(upstream_model)
         if self.is_streamed and not self.wants_usage:
             edits["stream_options"] = self._stream_options()
         renames = {}

@@ -5,16 +5,15 @@ Copilot's deviations that are mended here: `object` is missing, `created` may be
 Claude answer comes as several choices of one turn, text in one, tool calls in the next.
 """
 
-import json
 from typing import Any
 
 import msgspec
 
-from copilot_api.errors import BadRequest, UpstreamFailed
+from copilot_api.errors import UpstreamFailed
 from copilot_api.protocols.base import Usage
 from copilot_api.protocols.chat import wire
 from copilot_api.protocols.copilot_usage import CopilotUsage
-from copilot_api.protocols.json_object import parse_object
+from copilot_api.protocols.json_object import rewrite
 from copilot_api.protocols.sse import render_event
 
 
@@ -23,16 +22,12 @@ class _Choice(msgspec.Struct):
     finish_reason: str | None = None
 
 
-class _Answer(msgspec.Struct):
-    choices: list[_Choice] | None
-    object: str | None = None
-    id: str | None = None
-    created: int | float | None = None
-    usage: wire.ChatUsage | None = None
-    copilot_usage: CopilotUsage | None = None
-
-
-_decode_answer = msgspec.json.Decoder(_Answer).decode
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_choices = msgspec.json.Decoder(list[_Choice] | None).decode
+_decode_usage = msgspec.json.Decoder(wire.ChatUsage | None).decode
+_decode_charge = msgspec.json.Decoder(CopilotUsage | None).decode
+_NULL = msgspec.Raw(b"null")
+_NONE = {b"null", b"0", b'""'}
 
 
 class ChatAnswer:
@@ -52,25 +47,26 @@ def parse_response(source: bytes, *, model: str, choices: int, now: int) -> Chat
     `created`. Raises `UpstreamFailed` when it is no chat answer.
     """
     try:
-        answer = _decode_answer(source)
-        body = parse_object(source)
-    except (msgspec.DecodeError, RecursionError, BadRequest) as error:
+        fields = _decode_fields(source)
+        choices_found = _decode_choices(fields.get("choices", _NULL)) or []
+        usage_found = _decode_usage(fields.get("usage", _NULL))
+        charge = _decode_charge(fields.get("copilot_usage", _NULL))
+    except (msgspec.DecodeError, RecursionError) as error:
         raise UpstreamFailed("GitHub Copilot answered something that is not a chat completion") from error
-    usage = answer.usage.to_usage(answer.copilot_usage) if answer.usage else None
-    nano_aiu = answer.copilot_usage.nano_aiu if answer.copilot_usage else None
-    edits: dict[str, bytes | None] = {"model": json.dumps(model).encode()}
-    if answer.object != "chat.completion":
-        edits["object"] = b'"chat.completion"'
-    if not answer.created:
-        edits["created"] = b"%d" % now
-    if not answer.id:
-        edits["id"] = b'"chatcmpl-%d"' % now
-    found = answer.choices or []
-    if not found:
+    if not choices_found:
         raise UpstreamFailed("GitHub Copilot answered without any choice")
-    if choices == 1 and (len(found) > 1 or found[0].index != 0):
-        edits["choices"] = msgspec.json.encode([_merge_choices(msgspec.json.decode(body.fields["choices"]))])
-    return ChatAnswer(body.replaced(edits), usage, nano_aiu)
+    edits: dict[str, bytes | None] = {"object": b'"chat.completion"', "model": msgspec.json.encode(model)}
+    if bytes(fields.get("created", _NULL)) in _NONE:
+        edits["created"] = b"%d" % now
+    if bytes(fields.get("id", _NULL)) in _NONE:
+        edits["id"] = b'"chatcmpl-%d"' % now
+    if choices == 1 and (len(choices_found) > 1 or choices_found[0].index != 0):
+        edits["choices"] = msgspec.json.encode([_merge_choices(msgspec.json.decode(fields["choices"]))])
+    return ChatAnswer(
+        rewrite(fields, edits),
+        usage_found.to_usage(charge) if usage_found else None,
+        charge.nano_aiu if charge else None,
+    )
 
 
 def _merge_choices(choices: list[dict[str, Any]]) -> dict[str, Any]:
