@@ -3,6 +3,7 @@ The composition root: settings in, a running gateway out. The only file that kno
 """
 
 import asyncio
+import gc
 import os
 import secrets
 import socket
@@ -163,6 +164,7 @@ class _Gateway:
             sweep=self._transport.sweep,
         )
         self._recorder.start()
+        _spare_the_collector()
         try:
             async with asyncio.TaskGroup() as group:
                 background = [group.create_task(self._sessions.run()), group.create_task(self._catalog.run())]
@@ -197,7 +199,21 @@ class _Gateway:
                 return None
             return self._catalog.failure.message if self._catalog.failure else "not fetched yet"
 
-        return Health({"database": database, "token": token, "catalog": catalog})
+        async def ledger() -> str | None:
+            return self._recorder.failure
+
+        return Health({"database": database, "ledger": ledger, "token": token, "catalog": catalog})
+
+
+def _spare_the_collector() -> None:
+    """
+    Keep Python's cycle collector from walking what lives as long as the process, and from running at every few calls.
+
+    A call leaves no cycles behind; what it costs to look for them is in docs/concepts/performance.md.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(25_000, 20, 50)
 
 
 def _load_tls(settings: Settings) -> ssl.SSLContext | None:

@@ -66,6 +66,7 @@ def test_omitted_thinking_leaves_the_signature(simulator: Client) -> None:
 
 def test_a_whole_answer(simulator: Client) -> None:
     answer = simulator.ask(MESSAGES, marker("SAY", "17 x 23 = 391")).json()
+    assert list(answer) == sorted(answer)
     assert answer["content"] == [{"text": "17 x 23 = 391", "type": "text"}]
     assert (answer["role"], answer["type"], answer["stop_details"]) == ("assistant", "message", None)
     prices = [detail["cost_per_batch"] for detail in answer["copilot_usage"]["token_details"]]

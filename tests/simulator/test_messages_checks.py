@@ -79,5 +79,7 @@ def test_vertex_is_stricter(start: Start) -> None:
     client = start(SimulatorOptions(messages_backend="vertex"))
     strict = {**BODY, "tools": [{**TOOL, "strict": True}]}
     assert client.api(MESSAGES, strict).json()["error"]["code"] == "FAILED_PRECONDITION"
+    formatted = {**BODY, "output_config": {"format": {"type": "json_schema"}}}
+    assert client.api(MESSAGES, formatted).json()["error"]["code"] == "FAILED_PRECONDITION"
     answer = client.api(MESSAGES, BODY).json()
     assert answer["id"].startswith("msg_vrtx_01")

@@ -99,7 +99,6 @@ class HttpConnection(asyncio.Protocol):
         "deadline",
         "drained",
         "fed_bytes",
-        "header_bytes",
         "headers",
         "is_closing",
         "is_in_headers",
@@ -133,7 +132,6 @@ class HttpConnection(asyncio.Protocol):
         self.pipeline: deque[Exchange] = deque()
         self.url = b""
         self.headers: list[tuple[bytes, bytes]] = []
-        self.header_bytes = 0
         self.fed_bytes = 0
         self.is_in_headers = False
         self.deadline = 0.0
@@ -189,11 +187,10 @@ class HttpConnection(asyncio.Protocol):
         """See `asyncio.Protocol`."""
         if self.is_closing or self.is_lingering:
             return
-        if self.is_in_headers:
-            self.fed_bytes += len(data)
+        self.fed_bytes += len(data)
         try:
-            # One feed may hold the headers' end and a long body: only a feed that begins inside headers is counted.
-            if self.is_in_headers and self.fed_bytes > 4 * MAX_HEADER_BYTES:
+            # One feed may hold the headers' end and a long body: what came is only a bound until the headers are whole.
+            if self.is_in_headers and self.fed_bytes - len(data) > MAX_HEADER_BYTES:
                 raise HeadersTooLarge("the request's headers do not end")
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -210,8 +207,6 @@ class HttpConnection(asyncio.Protocol):
         """See httptools."""
         self.url = b""
         self.headers = []
-        self.header_bytes = 0
-        self.fed_bytes = 0
         self.is_in_headers = True
         if self.current is None:
             self.deadline = self.loop.time() + HEADER_SECONDS
@@ -219,33 +214,35 @@ class HttpConnection(asyncio.Protocol):
     def on_url(self, url: bytes) -> None:
         """See httptools."""
         self.url += url
-        self._count_header(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """See httptools."""
-        self._count_header(len(name) + len(value) + 4)
-        if len(self.headers) >= MAX_HEADER_COUNT:
-            self.refusal = HeadersTooLarge(f"the request has more than {MAX_HEADER_COUNT} headers")
-            raise self.refusal
         self.headers.append((name.lower(), value))
 
-    def _count_header(self, size: int) -> None:
-        self.header_bytes += size
-        if self.header_bytes > MAX_HEADER_BYTES:
-            self.refusal = HeadersTooLarge(f"the request's headers are over {MAX_HEADER_BYTES} bytes")
-            raise self.refusal
+    def _check_headers(self) -> None:
+        if len(self.headers) > MAX_HEADER_COUNT:
+            raise self._refusing(HeadersTooLarge(f"the request has more than {MAX_HEADER_COUNT} headers"))
+        if self.fed_bytes > MAX_HEADER_BYTES:
+            size = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
+            if size > MAX_HEADER_BYTES:
+                raise self._refusing(HeadersTooLarge(f"the request's headers are over {MAX_HEADER_BYTES} bytes"))
+
+    def _refusing(self, error: GatewayError) -> GatewayError:
+        """Keep the reason: httptools wraps what its callbacks raise."""
+        self.refusal = error
+        return error
 
     def on_headers_complete(self) -> None:
         """See httptools."""
         self.is_in_headers = False
+        self._check_headers()
         version = self.parser.get_http_version()
         try:
             url = httptools.parse_url(self.url)
             raw_path = url.path or b"/"
             path = raw_path.decode("ascii")
         except (httptools.HttpParserInvalidURLError, UnicodeDecodeError) as error:
-            self.refusal = BadRequest("the request's URL is not valid")
-            raise self.refusal from error
+            raise self._refusing(BadRequest("the request's URL is not valid")) from error
         exchange = Exchange(
             self,
             {
@@ -287,6 +284,7 @@ class HttpConnection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """See httptools."""
+        self.fed_bytes = 0
         exchange, self.parsing = self.parsing, None
         if exchange is None:
             return

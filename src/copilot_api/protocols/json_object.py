@@ -2,10 +2,10 @@
 The top level of a JSON object, without decoding what stands below it.
 
 A big request is mostly text that the gateway only carries. `JsonObject` knows where each top-level field stands, so
-that one field can be replaced and every other byte leaves as it came. The places are proven, not guessed. Compact JSON is
-proven by its length: the fields that the decoder saw account for every byte, so there is no space, no escaped key and
-no second field of a name anywhere. Any other object is walked field by field, and only a walk that ends exactly at the
-closing brace counts. What can be neither is decoded whole and written anew.
+that one field can be replaced and every other byte leaves as it came. The places are proven, not guessed. Compact JSON
+is proven by its length: the fields that the decoder saw account for every byte, so there is no space, no escaped key
+and no second field of a name anywhere. Any other object is walked field by field, and only a walk that ends exactly at
+the closing brace counts. What can be neither is decoded whole and written anew.
 """
 
 import functools

@@ -9,7 +9,7 @@ from copilot_api.simulator.wire import Json, is_array, is_object, object_at, obj
 
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _ROLES = {"system", "developer", "user", "assistant", "tool", "function"}
-_PARTS = {"text", "image_url", "refusal", "input_text"}
+_PARTS = {"text", "image_url", "refusal"}
 _TYPES: dict[str, tuple[type, ...]] = {
     "stream": (bool,),
     "stream_options": (dict,),

@@ -150,6 +150,7 @@ class Delivery:
     async def _break_off(self, *, reset: bool = False) -> None:
         """Close the connection under the answer, and wait to be told that it is gone."""
         self.progress.is_broken = True
+        self._on_end(self.progress)
         if self._transport is None:
             raise ConnectionResetError("the answer is broken off")
         if reset:

@@ -26,7 +26,7 @@ class MessagesRenderer:
             del message["usage"]
         if "context_management" in call.body:
             message["context_management"] = {"applied_edits": []}
-        return message
+        return dict(sorted(message.items()))
 
     def stream(self, call: ModelCall) -> Iterator[Frame]:
         """See `Renderer`."""

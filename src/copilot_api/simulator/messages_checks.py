@@ -53,6 +53,8 @@ def check_messages(body: Json, model: Model, betas: set[str], backend: str, *, i
     check_types(body, _TYPES)
     _check_tools(body.get("tools"), betas, is_strict=backend == "vertex")
     _check_thinking(body, model)
+    if backend == "vertex" and (body.get("output_format") or object_at(body, "output_config").get("format")):
+        raise recorded("vertex_structured_outputs")
     if not is_counting:
         _check_max_tokens(body)
     check_content(body, is_strict=backend == "vertex")

@@ -52,11 +52,6 @@ def encode(value: object) -> bytes:
     return _encoder.encode(value)
 
 
-def encode_sorted(value: object) -> bytes:
-    """Compact JSON with sorted keys, as the Messages endpoint writes it."""
-    return _sorting_encoder.encode(value)
-
-
 def decode(body: bytes) -> Any:
     """Any JSON value; `ValueError` for what is not JSON, or nested too deep to be written again."""
     try:

@@ -61,6 +61,7 @@ class CopilotSessions:
         self._failures = 0
         self._failed_at = float("-inf")
         self._wanted = asyncio.Event()
+        self._is_attempting = False
         self._outcome: asyncio.Future[None] | None = None
 
     @property
@@ -113,11 +114,13 @@ class CopilotSessions:
     async def _next_outcome(self) -> None:
         if self._outcome is None:
             self._outcome = asyncio.get_running_loop().create_future()
-        self._wanted.set()
+        if not self._is_attempting:
+            self._wanted.set()
         await asyncio.shield(self._outcome)
 
     async def _attempt(self) -> None:
         self._wanted.clear()
+        self._is_attempting = True
         try:
             self._session = await self._fetch_session()
         except GatewayError as error:
@@ -127,6 +130,7 @@ class CopilotSessions:
         else:
             self._failure, self._failures = None, 0
             self._on_renewed(self._session)
+        self._is_attempting = False
         outcome, self._outcome = self._outcome, None
         if outcome is not None and not outcome.done():
             outcome.set_result(None)

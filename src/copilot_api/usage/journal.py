@@ -15,6 +15,7 @@ a power cut, and a sync for each call would cost more than the call.
 import fcntl
 import os
 import zlib
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,64 +50,15 @@ def parse_record(line: bytes) -> tuple[bytes, UsageEvent] | None:
         return None
 
 
-class JournalWriter:
-    """Appends the records of this process. Every method may raise `OSError`: a full disk, a directory that is gone."""
-
-    def __init__(self, directory: Path, *, name: str, segment_bytes: int = SEGMENT_BYTES) -> None:
-        self._directory = directory
-        self._name = name
-        self._segment_bytes = segment_bytes
-        self._number = 0
-        self._descriptor = -1
-        self._size = 0
-        self.active: Path | None = None
-        """The segment that is being written to."""
-
-    def append(self, kind: bytes, event: UsageEvent) -> None:
-        """Hand one record to the kernel: from here on it outlives this process."""
-        if self._descriptor < 0 or self._size >= self._segment_bytes:
-            self._open_next()
-        line = render_record(kind, event)
-        written = os.write(self._descriptor, line)
-        self._size += written
-        if written != len(line):
-            # A disk that filled up in the middle of a line: the reader skips the torn one, ours begins anew.
-            self._open_next()
-            raise OSError("the journal could not be written whole")
-
-    def close(self) -> None:
-        """Give up the active segment."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-            self.active = None
-
-    def _open_next(self) -> None:
-        self.close()
-        self._directory.mkdir(mode=0o700, exist_ok=True)
-        self._number += 1
-        path = self._directory / f"{self._name}-{self._number:06d}{_SUFFIX}"
-        fresh = path.with_suffix(".new")  # named as a segment only once it is locked: nobody may take it for an orphan
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(fresh, flags, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            fresh.rename(path)
-        except OSError:
-            os.close(descriptor)
-            raise
-        self._descriptor = descriptor
-        self._size = 0
-        self.active = path
-
-
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Segment:
-    """One file of the journal as its reader sees it."""
+    """
+    One file of the journal, read through the descriptor that it was opened with: a file that somebody deletes meanwhile
+    is still read to its end.
+    """
 
     path: Path
-    lock: int | None = None
-    """The descriptor that holds the lock of a segment brought in from a process that is gone."""
+    descriptor: int
     position: int = 0
     """Everything before it is in the database."""
     open_calls: dict[str, UsageEvent] = field(default_factory=dict)
@@ -117,35 +69,97 @@ class Segment:
         """Which process wrote it."""
         return self.path.name.rpartition("-")[0]
 
+    @property
+    def waiting_bytes(self) -> int:
+        """How much of it is not in the database yet."""
+        return max(0, os.fstat(self.descriptor).st_size - self.position)
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether somebody deleted the file (or the directory around it)."""
+        return os.fstat(self.descriptor).st_nlink == 0
+
     def read(self) -> Iterator[tuple[bytes, UsageEvent | None, int]]:
         """
-        The records after `position`: kind, event, and where the next record begins. A line that cannot be read has no
-        event. A last line without its line feed is not there yet, or torn.
+        The records after `position`: kind, event, and where the next record begins.
+
+        A line that cannot be read has no event. A last line without its line feed is not there yet, or torn.
         """
-        with self.path.open("rb") as file:
-            file.seek(self.position)
-            position, rest = self.position, b""
-            while chunk := file.read(_READ_BYTES):
-                lines = (rest + chunk).split(b"\n")
-                rest = lines.pop()
-                for line in lines:
-                    position += len(line) + 1
-                    record = parse_record(line)
-                    yield (b"", None, position) if record is None else (*record, position)
+        position, offset, rest = self.position, self.position, b""
+        while chunk := os.pread(self.descriptor, _READ_BYTES, offset):
+            offset += len(chunk)
+            lines = (rest + chunk).split(b"\n")
+            rest = lines.pop()
+            for line in lines:
+                position += len(line) + 1
+                record = parse_record(line)
+                yield (b"", None, position) if record is None else (*record, position)
 
     def remove(self) -> None:
         """Delete the file: all of it is in the database."""
         self.path.unlink(missing_ok=True)
-        if self.lock is not None:
-            os.close(self.lock)
-            self.lock = None
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file, and of the lock on it."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
 
 
-def list_segments(directory: Path, writer: str) -> list[Segment]:
-    """This process's segments, oldest first."""
-    if not directory.is_dir():
-        return []
-    return [Segment(path) for path in sorted(directory.glob(f"{writer}-*{_SUFFIX}"))]
+class JournalWriter:
+    """
+    Appends the records of this process. Every method may raise `OSError`: a full disk, a directory that is gone.
+
+    One thread appends; another reads `segments` and removes those that it is done with, never the `active` one.
+    """
+
+    def __init__(self, directory: Path, *, name: str, segment_bytes: int = SEGMENT_BYTES) -> None:
+        self._directory = directory
+        self._name = name
+        self._segment_bytes = segment_bytes
+        self._number = 0
+        self._size = 0
+        self.segments: deque[Segment] = deque()
+        """What this process has written and nobody has removed, oldest first."""
+        self.active: Segment | None = None
+        """The one that is written to."""
+
+    def append(self, kind: bytes, event: UsageEvent) -> None:
+        """Hand one record to the kernel: from here on it outlives this process."""
+        active = self.active
+        if active is None or self._size >= self._segment_bytes:
+            active = self._open_next()
+        line = render_record(kind, event)
+        written = os.write(active.descriptor, line)
+        self._size += written
+        if written != len(line):
+            self.active = None  # a disk that filled up in the middle of a line: the next record begins a segment
+            raise OSError("the journal could not be written whole")
+
+    def rotate(self) -> None:
+        """Have the next record begin a segment."""
+        self.active = None
+
+    def _open_next(self) -> Segment:
+        self.active = None
+        self._directory.mkdir(mode=0o700, exist_ok=True)
+        self._number += 1
+        path = self._directory / f"{self._name}-{self._number:06d}{_SUFFIX}"
+        fresh = path.with_suffix(".new")  # named as a segment only once it is locked: nobody may take it for an orphan
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(fresh, flags, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fresh.rename(path)
+        except OSError:
+            os.close(descriptor)
+            raise
+        segment = Segment(path, descriptor)
+        self._size = 0
+        self.segments.append(segment)
+        self.active = segment
+        return segment
 
 
 def adopt_segments(directory: Path, writer: str) -> list[Segment]:
@@ -163,8 +177,9 @@ def adopt_segments(directory: Path, writer: str) -> list[Segment]:
         except OSError:
             os.close(descriptor)
             continue
-        if os.fstat(descriptor).st_nlink == 0:  # brought in and deleted between the listing and the lock
-            os.close(descriptor)
+        segment = Segment(path, descriptor)
+        if segment.is_deleted:  # brought in and deleted between the listing and the lock
+            segment.close()
             continue
-        adopted.append(Segment(path, lock=descriptor))
+        adopted.append(segment)
     return adopted

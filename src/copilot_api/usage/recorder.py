@@ -12,7 +12,6 @@ Where the journal itself cannot be written (a full disk), events wait in memory,
 fit is counted as lost and said so, loudly.
 """
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -29,7 +28,7 @@ from copilot_api.observability.events import (
     UsageStorageBroken,
     UsageStorageRecovered,
 )
-from copilot_api.usage.journal import BEGIN, END, JournalWriter, Segment, adopt_segments, list_segments
+from copilot_api.usage.journal import BEGIN, END, JournalWriter, Segment, adopt_segments
 from copilot_api.usage.models import UsageEvent
 from copilot_api.usage.repository import UsageRepository
 
@@ -60,7 +59,6 @@ class UsageRecorder:
         self._store_last_used = store_last_used
         self._writer = JournalWriter(directory, name=name)
         self._backlog: deque[UsageEvent] = deque()
-        self._segments: dict[Path, Segment] = {}
         self._adopted: list[Segment] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="usage-recorder", daemon=True)
@@ -114,23 +112,24 @@ class UsageRecorder:
         self._stop.set()
         self._thread.join(seconds)
         if not self._thread.is_alive():
+            self._writer.rotate()
             self.drain()
-            self._writer.close()
-            self._remove_finished()
-            for segment in self._adopted:
-                if segment.lock is not None:
-                    os.close(segment.lock)
+            for segment in [*self._adopted, *self._writer.segments]:
+                segment.close()
 
     @property
     def waiting_bytes(self) -> int:
         """How much of the journal is not in the database yet."""
-        total = 0
-        for segment in [*self._adopted, *self._segments.values()]:
-            try:
-                total += max(0, segment.path.stat().st_size - segment.position)
-            except OSError:
-                continue
-        return total
+        return sum(segment.waiting_bytes for segment in [*self._adopted, *self._writer.segments])
+
+    @property
+    def failure(self) -> str | None:
+        """What keeps events from the ledger right now, in words; None when nothing does."""
+        if self._is_journal_broken:
+            return "the usage journal cannot be written"
+        if self.storage_failure is not None:
+            return f"usage events cannot be stored: {self.storage_failure}"
+        return None
 
     def _run(self) -> None:
         self._adopted = adopt_segments(self._directory, self._name)
@@ -166,19 +165,14 @@ class UsageRecorder:
                 self._backlog.popleft()
 
     def _drain_own(self) -> None:
-        for segment in list_segments(self._directory, self._name):
-            self._segments.setdefault(segment.path, segment)
-        for segment in list(self._segments.values()):
+        for segment in list(self._writer.segments):
+            if segment is self._writer.active and segment.is_deleted:
+                self._writer.rotate()  # what is written from now on would be lost with us
             self._store(segment)
-        self._remove_finished()
-
-    def _remove_finished(self) -> None:
-        for path, segment in list(self._segments.items()):
-            if path != self._writer.active and not segment.open_calls:
-                if path.exists() and path.stat().st_size > segment.position:
-                    continue
+        for segment in list(self._writer.segments):
+            if segment is not self._writer.active and not segment.open_calls and not segment.waiting_bytes:
+                self._writer.segments.remove(segment)
                 segment.remove()
-                del self._segments[path]
 
     def _drain_adopted(self) -> None:
         """Bring in the segments of processes that are gone. What they began and did not end was interrupted."""
@@ -226,8 +220,7 @@ class UsageRecorder:
                 other.open_calls.pop(event.request_id, None)
 
     def _siblings(self, segment: Segment) -> list[Segment]:
-        others = self._adopted if segment.lock is not None else list(self._segments.values())
-        return [other for other in others if other.writer == segment.writer]
+        return [other for other in [*self._adopted, *self._writer.segments] if other.writer == segment.writer]
 
 
 def last_used_store(keys: KeyService, record: Callable[[dict[str, datetime]], None]) -> Callable[[], None]:

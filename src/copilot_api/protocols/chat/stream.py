@@ -50,6 +50,7 @@ class ChatStream:
         "_is_done",
         "_model",
         "_new_suffix",
+        "_open_choices",
         "_preamble",
         "_suffix",
         "_tail",
@@ -76,6 +77,8 @@ class ChatStream:
         self._calls: dict[tuple[int, int | None], int] = {}
         """Where the upstream last put a call (choice, index) → its number towards the client."""
         self._call_ids: dict[str, int] = {}
+        self._open_choices: set[int] = set()
+        """The upstream's choices that have begun and not finished. Claude finishes text before it opens a tool call."""
         self._finish: dict[str, Any] | None = None
         self._finish_reason: str | None = None
         self._tail: dict[str, Any] = {}
@@ -98,8 +101,10 @@ class ChatStream:
     def finish(self) -> bytes:
         """See `StreamRelay`."""
         out = b"".join([self._relay(event.data) for event in self._decoder.finish()])
-        if self._finish_reason is None:
+        if not self._is_done and (self._finish_reason is None or self._open_choices):
             raise UpstreamCut("GitHub Copilot's answer broke off before its end")
+        if self._finish_reason is None:
+            raise UpstreamCut("GitHub Copilot ended its answer without saying how")
         if self._finish is not None:
             out += render_event(_encode(self._wrapped(self._finish)))
         if self._wants_usage and self._tail.get("usage") is not None:
@@ -111,6 +116,7 @@ class ChatStream:
     def _relay(self, data: bytes) -> bytes:
         if self._suffix and data.startswith(_PLAIN) and data.endswith(self._suffix) and _SPECIAL.search(data) is None:
             self.has_content = True
+            self._open_choices.add(0)
             return b"".join((_EVENT, data[1 : -len(self._suffix)], self._new_suffix))
         return self._relay_decoded(data)
 
@@ -194,6 +200,11 @@ class ChatStream:
         delta = choice.pop("delta", None) or choice.pop("message", None) or {}
         choice["delta"] = delta
         reason = choice.get("finish_reason")
+        place = choice.get("index") or 0
+        if reason:
+            self._open_choices.discard(place)
+        elif delta:
+            self._open_choices.add(place)
         if reason == "error":
             raise UpstreamFailed("GitHub Copilot gave up on this answer")
         if self._choices > 1:
@@ -203,7 +214,7 @@ class ChatStream:
             return choice
         calls = delta.get("tool_calls")
         if calls:
-            delta["tool_calls"] = [self._mend_call(call, choice.get("index") or 0) for call in calls]
+            delta["tool_calls"] = [self._mend_call(call, place) for call in calls]
         elif "tool_calls" in delta:
             del delta["tool_calls"]
         if self._has_role:
