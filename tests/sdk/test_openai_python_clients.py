@@ -16,7 +16,7 @@ from tests.sdk.test_openai_python import ARGUMENTS, TOOL, Weather, ask, one_call
 SMALL = "text-embedding-3-small"
 
 
-# Embeddings ----------------------------------------------------------------------------------------------------------
+# Embeddings -----------------------------------------------------------------------------------------------------------
 
 
 def test_embeddings_as_the_package_asks_by_itself(openai: OpenAI, upstream: Upstream) -> None:
@@ -89,7 +89,7 @@ def test_embeddings_of_a_model_that_makes_none_are_a_bad_request(openai: OpenAI)
     assert raised.value.code == "unsupported_api_for_model"
 
 
-# Models --------------------------------------------------------------------------------------------------------------
+# Models ---------------------------------------------------------------------------------------------------------------
 
 
 def test_the_model_list_names_what_can_be_used(openai: OpenAI) -> None:
@@ -134,7 +134,7 @@ def test_a_scoped_key_sees_its_scope(base_url: str, scoped_key: str) -> None:
             client.models.retrieve("gpt-4o")
 
 
-# Raw responses and request ids ---------------------------------------------------------------------------------------
+# Raw responses and request ids ----------------------------------------------------------------------------------------
 
 
 def test_the_request_id_is_on_every_answer(openai: OpenAI) -> None:
@@ -192,7 +192,7 @@ def test_the_key_may_come_in_another_header(base_url: str, client_key: str, name
         assert client.models.retrieve("gpt-4.1").id == "gpt-4.1"
 
 
-# The async client ----------------------------------------------------------------------------------------------------
+# The async client -----------------------------------------------------------------------------------------------------
 
 
 def test_the_async_client(base_url: str, client_key: str) -> None:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from copilot_api.api.door import Door
-from copilot_api.api.http_protocol import Receive, Scope, Send
+from copilot_api.api.http_exchange import Receive, Scope, Send
 from copilot_api.api.responses import send_json
 from copilot_api.clock import Clock
 from copilot_api.errors import NoCredential

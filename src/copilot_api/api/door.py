@@ -1,7 +1,7 @@
 """The door: who is calling. Every protected endpoint goes through it, and through it only."""
 
-from copilot_api.api.http_protocol import Scope
-from copilot_api.api.intake import RequestHead, client_program, find_secret, read_head, refuse_foreign_page
+from copilot_api.api.http_exchange import Scope
+from copilot_api.api.intake import RequestHead, client_program, find_secret, refuse_foreign_page
 from copilot_api.clock import Clock
 from copilot_api.errors import AdminRequired, Unauthorized
 from copilot_api.keys.models import ApiKey, Tier
@@ -22,15 +22,16 @@ class Door:
 
     def read_head(self, scope: Scope) -> RequestHead:
         """The request's head."""
-        return read_head(scope["headers"])
+        return dict(scope["headers"])
 
     def client(self, head: RequestHead) -> str:
         """Which program calls."""
-        name = self._clients.get(head.user_agent)
+        user_agent = head.get(b"user-agent", b"")
+        name = self._clients.get(user_agent)
         if name is None:
-            name = client_program(head.user_agent)
+            name = client_program(user_agent)
             if len(self._clients) < _MAX_CLIENTS:
-                self._clients[head.user_agent] = name
+                self._clients[user_agent] = name
         return name
 
     async def authenticate(self, head: RequestHead) -> ApiKey:

@@ -9,7 +9,7 @@ import traceback
 
 from copilot_api.api.door import Door
 from copilot_api.api.errors import error_body, error_event, new_request_id
-from copilot_api.api.http_protocol import CANCEL_ON_DISCONNECT, CLIENT_GONE, Receive, Scope, Send
+from copilot_api.api.http_exchange import CLIENT_GONE, EXCHANGE, Exchange, Receive, Scope, Send
 from copilot_api.api.intake import read_body
 from copilot_api.clock import Clock
 from copilot_api.errors import GatewayError, InternalError, ShuttingDown
@@ -44,7 +44,8 @@ class Endpoint:
         """See ASGI."""
         request_id = new_request_id()
         head = self._door.read_head(scope)
-        answer = HttpAnswer(send, request_id)
+        exchange: Exchange | None = scope["extensions"].get(EXCHANGE)
+        answer = HttpAnswer(send, request_id, exchange)
         call = Call(
             request_id=request_id,
             surface=self._surface,
@@ -53,9 +54,8 @@ class Endpoint:
             began=self._clock.monotonic(),
             read_body=lambda: read_body(receive, head, self._max_body_bytes),
         )
-        cancel_on_disconnect = scope["extensions"].get(CANCEL_ON_DISCONNECT)
-        if cancel_on_disconnect is not None:
-            cancel_on_disconnect()
+        if exchange is not None:
+            exchange.cancel_on_disconnect()
         try:
             with self._gateway.settlement.follow(call) as record:
                 key = await self._door.authenticate(head)
@@ -75,24 +75,33 @@ class Endpoint:
 
 
 class HttpAnswer:
-    """An `Answer` over ASGI."""
+    """An `Answer` over ASGI; what is sent most goes straight to the exchange where there is one."""
 
-    __slots__ = ("_request_id", "_send", "is_started")
+    __slots__ = ("_exchange", "_request_id", "_send", "is_started")
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, exchange: Exchange | None = None) -> None:
         self._send = send
+        self._exchange = exchange
         self._request_id = request_id.encode()
         self.is_started = False
 
     async def send_whole(self, body: bytes) -> None:
         """See `Answer`."""
         self.is_started = True
+        if self._exchange is not None:
+            await self._exchange.respond(
+                b"content-type: application/json\r\nx-request-id: %b\r\n" % self._request_id, body
+            )
+            return
         headers = [_JSON, (b"x-request-id", self._request_id)]
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
 
     async def write(self, events: bytes) -> None:
         """See `Answer`."""
+        if self.is_started and self._exchange is not None:
+            await self._exchange.write(events)
+            return
         if not self.is_started:
             await self._start()
         await self._send({"type": "http.response.body", "body": events, "more_body": True})

@@ -1,6 +1,6 @@
 """`/healthz`: the process is alive. `/readyz`: it can do its work, and what is missing if not."""
 
-from copilot_api.api.http_protocol import Receive, Scope, Send
+from copilot_api.api.http_exchange import Receive, Scope, Send
 from copilot_api.api.responses import send_json
 from copilot_api.observability.health import Health
 

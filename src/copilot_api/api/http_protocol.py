@@ -6,7 +6,7 @@ half-open request wait for ever. This one speaks the same ASGI to every applicat
 
 - bounds: header bytes and count, time to finish the headers, silence inside a body, idle time of a kept connection;
 - every refusal in JSON with a request id, so that a client's error class finds what it needs;
-- hang-ups: an application that asked for it (`CANCEL_ON_DISCONNECT`) is cancelled the moment its client is gone.
+- hang-ups: an application that asked for it (`http_exchange.EXCHANGE`) is cancelled the moment its client is gone.
 
 `HttpServer` holds what all connections share. Timeouts are kept by one sweep a second over the open connections: a
 timer for each request would cost more than the parsing.
@@ -14,31 +14,14 @@ timer for each request would cost more than the parsing.
 
 import asyncio
 import email.utils
-import http
 import urllib.parse
 from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 
 import httptools
 
 from copilot_api.api.errors import error_body, new_request_id
-from copilot_api.errors import BadRequest, GatewayError, InternalError, RequestTimeout
-
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-CANCEL_ON_DISCONNECT = "copilot_api.cancel_on_disconnect"
-"""
-An ASGI extension: a function that the application calls when it wants to be cancelled as soon as its client hangs up.
-
-`task.cancel(CLIENT_GONE)` reaches every wait there is (queue, upstream, back-off) without each having to watch a
-socket.
-"""
-CLIENT_GONE = "client gone"
+from copilot_api.api.http_exchange import ASGI, EXCHANGE, STATUS_LINES, Application, Exchange
+from copilot_api.errors import BadRequest, GatewayError, RequestTimeout
 
 MAX_HEADER_BYTES = 64 * 1024
 MAX_HEADER_COUNT = 200
@@ -51,16 +34,9 @@ LINGER_SECONDS = 5.0
 """How long the rest of a refused body is read and dropped, so that the client gets to see the refusal."""
 BODY_HIGH_WATER = 1024 * 1024
 
-STATUS_LINES = {
-    status: f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase if status in set(http.HTTPStatus) else ''}\r\n".encode()
-    for status in range(100, 600)
-}
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-LAST_CHUNK = b"0\r\n\r\n"
-
-
-class ClientDisconnected(OSError):
-    """The client is gone, so nothing can be sent to it (ASGI 2.4 asks for an OSError here)."""
+_MAX_TARGETS = 256
+_MAX_TARGET_BYTES = 256
+_UPGRADE_HEADERS = {b"upgrade", b"http2-settings", b"connection"}
 
 
 class HeadersTooLarge(GatewayError):
@@ -80,14 +56,32 @@ class HttpServer:
         self.connections: set[HttpConnection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.is_draining = False
-        self.date = email.utils.formatdate(usegmt=True).encode()
-        """For the `Date` header; whoever sweeps keeps it current."""
+        self.date_line = b""
+        self._targets: dict[bytes, tuple[str, bytes, bytes]] = {}
+        self.tick()
 
-    def sweep(self) -> None:
-        """Act on every deadline that has passed; to be called about once a second."""
+    def tick(self) -> None:
+        """Act on every deadline that has passed, and keep the `Date` header current; to be called once a second."""
+        self.date_line = b"date: %b\r\n" % email.utils.formatdate(usegmt=True).encode()
         now = self.loop.time()
         for connection in [each for each in self.connections if 0.0 < each.deadline <= now]:
             connection.deadline_passed()
+
+    def parse_target(self, target: bytes) -> tuple[str, bytes, bytes]:
+        """Path, raw path and query of a request's target. Raises `BadRequest`. The usual ones are parsed once."""
+        known = self._targets.get(target)
+        if known is not None:
+            return known
+        try:
+            url = httptools.parse_url(target)
+            raw_path = url.path or b"/"
+            path = raw_path.decode("ascii")
+        except (httptools.HttpParserInvalidURLError, UnicodeDecodeError):
+            raise BadRequest("the request's URL is not valid") from None
+        parsed = (urllib.parse.unquote(path) if "%" in path else path, raw_path, url.query or b"")
+        if len(self._targets) < _MAX_TARGETS and len(target) < _MAX_TARGET_BYTES:
+            self._targets[target] = parsed
+        return parsed
 
 
 class HttpConnection(asyncio.Protocol):
@@ -98,9 +92,9 @@ class HttpConnection(asyncio.Protocol):
         "current",
         "deadline",
         "drained",
-        "fed_bytes",
         "headers",
         "is_closing",
+        "is_deaf",
         "is_in_headers",
         "is_lingering",
         "is_reading_paused",
@@ -110,6 +104,7 @@ class HttpConnection(asyncio.Protocol):
         "parser",
         "parsing",
         "pipeline",
+        "quiet_bytes",
         "refusal",
         "scheme",
         "server",
@@ -128,19 +123,32 @@ class HttpConnection(asyncio.Protocol):
         self.current: Exchange | None = None
         """The request that is being answered."""
         self.parsing: Exchange | None = None
-        """The request whose body is arriving; the current one or, pipelined, one of those waiting."""
+        """The request whose body is arriving: the current one or, pipelined, the last of those waiting."""
         self.pipeline: deque[Exchange] = deque()
         self.url = b""
         self.headers: list[tuple[bytes, bytes]] = []
-        self.fed_bytes = 0
+        self.quiet_bytes = 0
+        """Bytes since the parser last had something to show for them: headers, trailers, or chunk extensions."""
         self.is_in_headers = False
         self.deadline = 0.0
         self.refusal: GatewayError | None = None
+        self.is_deaf = False
+        """Whatever still comes on this connection is not for us."""
         self.is_closing = False
         self.is_lingering = False
         self.is_reading_paused = False
         self.is_writing_paused = False
         self.drained: asyncio.Future[None] | None = None
+
+    @property
+    def app(self) -> Application:
+        """See `Carrier`."""
+        return self.server.app
+
+    @property
+    def date_line(self) -> bytes:
+        """See `Carrier`."""
+        return self.server.date_line
 
     # Transport callbacks ----------------------------------------------------------------------------------------
 
@@ -185,21 +193,32 @@ class HttpConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
-        if self.is_closing or self.is_lingering:
+        if self.is_deaf or self.is_closing:
             return
-        self.fed_bytes += len(data)
+        # One read may hold the headers' end and a long body, so it is only what came before it that has no end.
+        if self.quiet_bytes > MAX_HEADER_BYTES:
+            self.refuse(HeadersTooLarge("the request's headers or trailers do not end"))
+            return
+        self.quiet_bytes += len(data)
         try:
-            # One feed may hold the headers' end and a long body: what came is only a bound until the headers are whole.
-            if self.is_in_headers and self.fed_bytes - len(data) > MAX_HEADER_BYTES:
-                raise HeadersTooLarge("the request's headers do not end")
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # No protocol to change to: the request is answered as plain HTTP, and what follows it is not HTTP.
-            self.stop_reading()
-        except HeadersTooLarge as error:
-            self.refuse(error)
+        except httptools.HttpParserUpgrade as upgrade:
+            self.parse_without_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             self.refuse(self.refusal or BadRequest(f"the request is not valid HTTP/1.1: {error}"))
+
+    def parse_without_upgrade(self, rest: bytes) -> None:
+        """
+        Read a request that asks for another protocol as if it did not: there is none to change to (RFC 9110, 7.8).
+
+        The parser takes such a request for over at its headers; so it is told the request again, without the asking.
+        """
+        lines = [b"%b: %b\r\n" % header for header in self.headers if header[0] not in _UPGRADE_HEADERS]
+        if any([name == b"connection" and b"close" in value.lower() for name, value in self.headers]):
+            lines.append(b"connection: close\r\n")
+        head = b"%b %b HTTP/1.1\r\n%b\r\n" % (self.parser.get_method(), self.url, b"".join(lines))
+        self.parser = httptools.HttpRequestParser(self)
+        self.data_received(head + rest)
 
     # Parser callbacks -------------------------------------------------------------------------------------------
 
@@ -216,33 +235,23 @@ class HttpConnection(asyncio.Protocol):
         self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """See httptools."""
-        self.headers.append((name.lower(), value))
-
-    def _check_headers(self) -> None:
-        if len(self.headers) > MAX_HEADER_COUNT:
-            raise self._refusing(HeadersTooLarge(f"the request has more than {MAX_HEADER_COUNT} headers"))
-        if self.fed_bytes > MAX_HEADER_BYTES:
-            size = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
-            if size > MAX_HEADER_BYTES:
-                raise self._refusing(HeadersTooLarge(f"the request's headers are over {MAX_HEADER_BYTES} bytes"))
-
-    def _refusing(self, error: GatewayError) -> GatewayError:
-        """Keep the reason: httptools wraps what its callbacks raise."""
-        self.refusal = error
-        return error
+        """See httptools. After the headers come trailers, which are not merged into them (RFC 9110, 6.5.1)."""
+        if self.is_in_headers:
+            self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """See httptools."""
         self.is_in_headers = False
-        self._check_headers()
-        version = self.parser.get_http_version()
         try:
-            url = httptools.parse_url(self.url)
-            raw_path = url.path or b"/"
-            path = raw_path.decode("ascii")
-        except (httptools.HttpParserInvalidURLError, UnicodeDecodeError) as error:
-            raise self._refusing(BadRequest("the request's URL is not valid")) from error
+            self._check_headers()
+            path, raw_path, query = self.server.parse_target(self.url)
+        except GatewayError as error:
+            self.refusal = error  # httptools wraps what its callbacks raise
+            raise
+        if self.parser.should_upgrade():
+            return
+        version = self.parser.get_http_version()
+        extensions: dict[str, object] = {}
         exchange = Exchange(
             self,
             {
@@ -251,20 +260,20 @@ class HttpConnection(asyncio.Protocol):
                 "http_version": version,
                 "method": self.parser.get_method().decode("ascii"),
                 "scheme": self.scheme,
-                "path": urllib.parse.unquote(path) if "%" in path else path,
+                "path": path,
                 "raw_path": raw_path,
-                "query_string": url.query or b"",
+                "query_string": query,
                 "root_path": "",
                 "headers": self.headers,
                 "client": self.client,
                 "server": self.local,
                 "state": {},
-                "extensions": {},
+                "extensions": extensions,
             },
             is_kept=self.parser.should_keep_alive() and not self.server.is_draining,
             is_chunkable=version == "1.1",
         )
-        exchange.scope["extensions"][CANCEL_ON_DISCONNECT] = exchange.cancel_on_disconnect
+        extensions[EXCHANGE] = exchange
         self.parsing = exchange
         if self.current is None:
             self.start(exchange)
@@ -272,8 +281,19 @@ class HttpConnection(asyncio.Protocol):
             self.pipeline.append(exchange)
             self.pause_reading()
 
+    def _check_headers(self) -> None:
+        if self.parser.should_upgrade() and self.parser.get_method() == b"CONNECT":
+            raise BadRequest("this is a gateway to models, not a proxy: CONNECT is not possible")
+        if len(self.headers) > MAX_HEADER_COUNT:
+            raise HeadersTooLarge(f"the request has more than {MAX_HEADER_COUNT} headers")
+        if self.quiet_bytes > MAX_HEADER_BYTES:
+            size = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
+            if size > MAX_HEADER_BYTES:
+                raise HeadersTooLarge(f"the request's headers are over {MAX_HEADER_BYTES} bytes")
+
     def on_body(self, body: bytes) -> None:
         """See httptools."""
+        self.quiet_bytes = 0
         exchange = self.parsing
         if exchange is None or exchange.is_answered:
             return
@@ -284,7 +304,7 @@ class HttpConnection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """See httptools."""
-        self.fed_bytes = 0
+        self.quiet_bytes = 0
         exchange, self.parsing = self.parsing, None
         if exchange is None:
             return
@@ -294,59 +314,69 @@ class HttpConnection(asyncio.Protocol):
 
     # One request after the other --------------------------------------------------------------------------------
 
-    def start(self, exchange: "Exchange") -> None:
+    def start(self, exchange: Exchange) -> None:
         """Run the application for `exchange`."""
         self.current = exchange
-        self.deadline = self.loop.time() + BODY_SILENCE_SECONDS
+        self.deadline = 0.0 if exchange.is_body_complete else self.loop.time() + BODY_SILENCE_SECONDS
         task = self.loop.create_task(exchange.run())
         exchange.task = task
         self.server.tasks.add(task)
         task.add_done_callback(self.server.tasks.discard)
 
-    def answered(self, exchange: "Exchange") -> None:
+    def answered(self, exchange: Exchange) -> None:
         """The answer to `exchange` is written: go on with the next request, or end the connection."""
         if exchange is not self.current or self.is_closing:
             return
-        if exchange.is_body_complete and exchange.is_kept:
-            self.current = None
-            self.deadline = self.loop.time() + IDLE_SECONDS
-            if self.pipeline:
-                following = self.pipeline.popleft()
-                self.start(following)
-                if following.is_body_complete:
-                    self.deadline = 0.0
-            elif self.refusal is not None:
-                self.refuse(self.refusal)
-            elif self.server.is_draining:
-                self.close()
-            else:
-                self.resume_reading()
-        elif exchange.is_body_complete:
+        if not exchange.is_body_complete:
+            self.linger()
+        elif not exchange.is_kept:
             self.close()
         else:
-            self.linger()
+            self.current = None
+            self.go_on()
+
+    def go_on(self) -> None:
+        """Nothing is being answered: take what waits, or wait for what comes."""
+        if self.pipeline:
+            following = self.pipeline.popleft()
+            self.start(following)
+            if not following.is_body_complete:
+                self.resume_reading()
+        elif self.refusal is not None:
+            self.refuse_with(self.refusal)
+        elif self.server.is_draining:
+            self.close()
+        else:
+            self.deadline = self.loop.time() + IDLE_SECONDS
+            self.resume_reading()
 
     def refuse(self, error: GatewayError) -> None:
-        """Answer a request that the application cannot be asked about, and end the connection."""
+        """
+        What came is nothing that the application could be asked about: answer it in its turn, then end the connection.
+        """
         self.refusal = error
-        self.stop_reading()
-        current = self.current
-        if current is not None:
-            if current.is_body_complete:
-                return  # the fault is in what follows: `answered` comes back here
-            if current.is_started:
+        self.is_deaf = True
+        faulty, self.parsing = self.parsing, None
+        if faulty is not None and faulty is self.current:
+            if faulty.is_started:
                 self.close()
-                return
-            current.abandon()
-            self.current = None
-        self.refuse_with(error)
+            else:
+                faulty.abandon()
+                self.refuse_with(error)
+            return
+        if faulty is not None:
+            self.pipeline.remove(faulty)
+        if self.current is None:
+            self.refuse_with(error)
 
     def refuse_with(self, error: GatewayError) -> None:
         """Write `error` as the last answer on this connection."""
+        self.current = None
         request_id = new_request_id()
         body = error_body(error, request_id)
         lines = [
             STATUS_LINES[error.actual_status],
+            self.server.date_line,
             b"content-type: application/json\r\nconnection: close\r\nx-request-id: ",
             request_id.encode(),
             b"\r\ncontent-length: %d\r\n" % len(body),
@@ -367,12 +397,11 @@ class HttpConnection(asyncio.Protocol):
 
     def linger(self) -> None:
         """
-        Drop what the client still sends for a moment before closing: closing at once would reset its view of the
-        answer.
+        Drop what the client still sends for a moment before closing: closing at once would reset what it reads.
         """
         if self.is_closing:
             return
-        self.is_lingering = True
+        self.is_deaf = self.is_lingering = True
         self.deadline = self.loop.time() + LINGER_SECONDS
         self.resume_reading()
         if self.transport.can_write_eof():
@@ -412,239 +441,14 @@ class HttpConnection(asyncio.Protocol):
             self.is_reading_paused = False
             self.transport.resume_reading()
 
-    def stop_reading(self) -> None:
-        """Whatever still comes on this connection is not for us."""
-        if self.current is not None:
-            self.current.is_kept = False
+    def body_taken(self) -> None:
+        """See `Carrier`."""
+        if not self.pipeline:
+            self.resume_reading()
 
     async def drain(self) -> None:
-        """Wait until the client has taken what was written."""
+        """See `Carrier`."""
         while self.is_writing_paused and not self.is_closing:
             if self.drained is None:
                 self.drained = self.loop.create_future()
             await self.drained
-
-
-ASGI = {"version": "3.0", "spec_version": "2.4"}
-
-
-class Exchange:
-    """One request and its answer, as the ASGI application sees them."""
-
-    __slots__ = (
-        "body",
-        "connection",
-        "head",
-        "is_answered",
-        "is_body_complete",
-        "is_body_given",
-        "is_cancelled_on_disconnect",
-        "is_chunkable",
-        "is_chunked",
-        "is_disconnected",
-        "is_expecting_continue",
-        "is_kept",
-        "is_started",
-        "remaining_bytes",
-        "scope",
-        "task",
-        "waiter",
-        "waiting_bytes",
-    )
-
-    def __init__(self, connection: HttpConnection, scope: dict[str, Any], *, is_kept: bool, is_chunkable: bool) -> None:
-        self.connection = connection
-        self.scope = scope
-        self.is_kept = is_kept
-        self.is_chunkable = is_chunkable
-        self.task: asyncio.Task[None] | None = None
-        self.body: list[bytes] = []
-        self.waiting_bytes = 0
-        self.is_body_complete = False
-        self.is_body_given = False
-        self.is_expecting_continue = is_chunkable and (b"expect", b"100-continue") in scope["headers"]
-        self.waiter: asyncio.Future[None] | None = None
-        self.head: list[bytes] | None = None
-        self.is_started = False
-        self.is_answered = False
-        self.is_chunked = False
-        self.remaining_bytes: int | None = None
-        self.is_disconnected = False
-        self.is_cancelled_on_disconnect = False
-
-    async def run(self) -> None:
-        """Run the application; whatever it does, the client gets an answer or a closed connection."""
-        connection = self.connection
-        try:
-            await connection.server.app(self.scope, self.receive, self.send)
-        except ClientDisconnected:
-            pass
-        except asyncio.CancelledError:
-            if not self.is_disconnected:
-                connection.close()
-        except Exception as error:  # noqa: BLE001 -- the application's defect must not become the client's hang
-            connection.loop.call_exception_handler({"message": "an application failed", "exception": error})
-            if not self.is_started and not self.is_disconnected:
-                self.head = None
-                connection.refuse_with(InternalError("the gateway failed on this request"))
-            else:
-                connection.close()
-        else:
-            if not self.is_answered and not self.is_disconnected:
-                connection.close()
-
-    # What the connection tells it -------------------------------------------------------------------------------
-
-    def add_body(self, body: bytes) -> None:
-        """A piece of the body arrived."""
-        self.body.append(body)
-        self.waiting_bytes += len(body)
-        self._wake()
-
-    def complete_body(self) -> None:
-        """The body is whole."""
-        self.is_body_complete = True
-        self._wake()
-
-    def disconnect(self) -> None:
-        """The client is gone."""
-        if self.is_disconnected:
-            return
-        self.is_disconnected = True
-        self._wake()
-        if self.is_cancelled_on_disconnect and not self.is_answered and self.task is not None:
-            self.task.cancel(CLIENT_GONE)
-
-    def abandon(self) -> None:
-        """The connection answers in the application's place."""
-        self.is_disconnected = self.is_answered = True
-        if self.task is not None:
-            self.task.cancel(CLIENT_GONE)
-
-    def cancel_on_disconnect(self) -> None:
-        """See `CANCEL_ON_DISCONNECT`."""
-        self.is_cancelled_on_disconnect = True
-        if self.is_disconnected and self.task is not None:
-            self.task.cancel(CLIENT_GONE)
-
-    def _wake(self) -> None:
-        if self.waiter is not None and not self.waiter.done():
-            self.waiter.set_result(None)
-
-    # What the application calls ---------------------------------------------------------------------------------
-
-    async def receive(self) -> Message:
-        """See ASGI."""
-        if self.is_expecting_continue and not self.is_started and not self.is_disconnected:
-            self.is_expecting_continue = False
-            self.connection.transport.write(CONTINUE)
-        while not (self.body or self.is_over or self.is_body_complete):
-            await self._wait()
-        if self.body and not self.is_over:
-            body = self.body[0] if len(self.body) == 1 else b"".join(self.body)
-            self.body = []
-            self.waiting_bytes = 0
-            if not self.connection.pipeline:
-                self.connection.resume_reading()
-            self.is_body_given = self.is_body_complete
-            return {"type": "http.request", "body": body, "more_body": not self.is_body_complete}
-        if not self.is_body_given and not self.is_over:
-            self.is_body_given = True
-            return {"type": "http.request", "body": b"", "more_body": False}
-        while not self.is_over:
-            await self._wait()
-        return {"type": "http.disconnect"}
-
-    @property
-    def is_over(self) -> bool:
-        """Whether there is nothing more to receive: the client is gone, or has its answer."""
-        return self.is_disconnected or self.is_answered
-
-    async def _wait(self) -> None:
-        self.waiter = self.connection.loop.create_future()
-        try:
-            await self.waiter
-        finally:
-            self.waiter = None
-
-    async def send(self, message: Message) -> None:
-        """See ASGI. Raises `ClientDisconnected` when there is nobody to send to."""
-        if self.is_disconnected:
-            raise ClientDisconnected("the client has closed the connection")
-        if self.head is None:
-            if message["type"] != "http.response.start":
-                raise RuntimeError(f"expected http.response.start, got {message['type']}")
-            self._start(message["status"], message.get("headers", ()))
-            return
-        if self.is_answered:
-            raise RuntimeError("the response is already complete")
-        self._write(message.get("body", b""), message.get("more_body", False))
-        if self.connection.is_writing_paused:
-            await self.connection.drain()
-            if self.is_disconnected:
-                raise ClientDisconnected("the client has closed the connection")
-
-    def _start(self, status: int, headers: Any) -> None:
-        head = [STATUS_LINES[status], b"date: %b\r\n" % self.connection.server.date]
-        for name, value in headers:
-            if name == b"content-length":
-                self.remaining_bytes = int(value)
-            elif name == b"connection" and value.lower() == b"close":
-                self.is_kept = False
-                continue
-            head.append(b"%b: %b\r\n" % (name, value))
-        if status in {204, 304} or status < 200:
-            self.remaining_bytes = 0
-        self.head = head
-
-    def _write(self, body: bytes, more_body: bool) -> None:
-        if self.is_started:
-            data = b"%x\r\n%b\r\n" % (len(body), body) if self.is_chunked and body else self._fitting(body)
-        else:
-            data = self._first_bytes(body, more_body)
-        if not more_body:
-            self.is_answered = True
-            if self.is_chunked:
-                data += LAST_CHUNK
-        if data:
-            self.connection.transport.write(data)
-        if self.is_answered:
-            if self.remaining_bytes and self.scope["method"] != "HEAD":
-                self.is_kept = False  # less was sent than promised: the connection cannot carry another answer
-            self._wake()
-            self.connection.answered(self)
-
-    def _first_bytes(self, body: bytes, more_body: bool) -> bytes:
-        self.is_started = True
-        head = self.head
-        if head is None:
-            raise RuntimeError("the response has no head")
-        if self.remaining_bytes is None:
-            if not more_body:
-                self.remaining_bytes = len(body)
-                head.append(b"content-length: %d\r\n" % len(body))
-            elif self.is_chunkable:
-                self.is_chunked = self.scope["method"] != "HEAD"
-                head.append(b"transfer-encoding: chunked\r\n")
-            else:
-                self.is_kept = False  # HTTP/1.0 knows the end of an answer of unknown length by the close
-        if not self.is_kept or not self.is_body_complete:
-            head.append(b"connection: close\r\n")
-            self.is_kept = False
-        elif not self.is_chunkable:
-            head.append(b"connection: keep-alive\r\n")
-        head.append(b"\r\n")
-        if self.is_chunked:
-            head.append(b"%x\r\n%b\r\n" % (len(body), body) if body else b"")
-        else:
-            head.append(self._fitting(body))
-        return b"".join(head)
-
-    def _fitting(self, body: bytes) -> bytes:
-        """`body` as far as it may be sent: none to a HEAD, not more than `content-length` promised."""
-        if self.scope["method"] == "HEAD":
-            return b""
-        if self.remaining_bytes is not None:
-            body = body[: self.remaining_bytes]
-            self.remaining_bytes -= len(body)
-        return body

@@ -3,7 +3,7 @@
 import urllib.parse
 
 from copilot_api.api.door import Door
-from copilot_api.api.http_protocol import Receive, Scope, Send
+from copilot_api.api.http_exchange import Receive, Scope, Send
 from copilot_api.api.responses import send_json
 from copilot_api.errors import ModelNotFound
 from copilot_api.gateway.plan import list_models

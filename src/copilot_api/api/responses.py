@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from copilot_api.api.errors import error_body, new_request_id
-from copilot_api.api.http_protocol import Application, Receive, Scope, Send
+from copilot_api.api.http_exchange import Application, Receive, Scope, Send
 from copilot_api.errors import GatewayError
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from copilot_api import __version__
-from copilot_api.api.http_protocol import Application, Receive, Scope, Send
+from copilot_api.api.http_exchange import Application, Receive, Scope, Send
 from copilot_api.api.responses import answering_errors, send_error, send_json
 from copilot_api.errors import MethodNotAllowed, RouteNotFound
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import email.utils
 import signal
 import socket
 import ssl
@@ -11,7 +10,8 @@ from typing import Any
 
 import uvicorn
 
-from copilot_api.api.http_protocol import Application, HttpConnection, HttpServer
+from copilot_api.api.http_exchange import Application
+from copilot_api.api.http_protocol import HttpConnection, HttpServer
 
 SWEEP_SECONDS = 1.0
 
@@ -77,8 +77,7 @@ class GatewayServer(uvicorn.Server):
         return self.should_exit
 
     def _tick(self) -> None:
-        self.http.date = email.utils.formatdate(usegmt=True).encode()
-        self.http.sweep()
+        self.http.tick()
         self._sweep()
 
     async def _wait_tasks_to_complete(self) -> None:

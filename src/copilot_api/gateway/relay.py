@@ -53,6 +53,8 @@ async def relay_stream(
                     record.first_token()
                 record.sent(len(events))
                 await answer.write(events)
+            if stream.failure is not None:
+                raise stream.failure
     except TransportError as error:
         raise cut_error(error) from error
     events = stream.finish()

@@ -20,7 +20,7 @@ from copilot_api.usage.recorder import UsageRecorder
 
 IDENTITY_ID = "default"
 CLIENT_GONE = "client gone"
-"""The message of a cancellation that a hang-up caused; see `copilot_api.api.http_protocol`."""
+"""The message of a cancellation that a hang-up caused; see `copilot_api.api.http_exchange`."""
 
 
 class Settlement:

@@ -4,6 +4,8 @@ from typing import Protocol
 
 import msgspec
 
+from copilot_api.errors import GatewayError
+
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """
@@ -62,9 +64,11 @@ class StreamRelay(AnswerMeter, Protocol):
     """
     One streamed answer on its way through: upstream bytes in, the client's bytes out, usage noted in passing.
 
-    `feed` raises a `GatewayError` when the upstream reports a failure inside the stream; `finish` when the stream ended
-    before the answer did.
+    `failure` says that the upstream reported one inside the stream; what came before it has been handed out. `finish`
+    raises it, or that the stream ended before the answer did.
     """
+
+    failure: GatewayError | None
 
     def feed(self, chunk: bytes) -> bytes:
         """What the client gets for `chunk`; may be empty."""

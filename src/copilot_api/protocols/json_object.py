@@ -173,6 +173,8 @@ def _walk(source: bytes, fields: Fields) -> dict[str, Span] | None:
                 return None
             position = _skip_space(source, position + 1)
             end = position + memoryview(value).nbytes
+            if source[position:end] != bytes(value):
+                return None  # lengths can be made to fit over a field that is hidden; contents cannot
             spans[name] = (start, position, end)
             position = end
         position = _skip_space(source, position)

@@ -17,6 +17,9 @@ _DAY = 86_400 * 1_000_000
 _PAGE_ROWS = 1_000
 _MAX_INTEGER = 2**63 - 1
 
+_FIELDS = UsageEvent.__struct_fields__
+_AT, _CAUSE = _FIELDS.index("at"), _FIELDS.index("cause")
+
 _columns = usage_events.c
 _groups: dict[Group, ColumnElement[object]] = {
     Group.KEY: _columns.key_id,
@@ -32,7 +35,7 @@ class SqlUsageRepository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._statement: tuple[str, tuple[str, ...]] | None = None
+        self._statement: str | None = None
 
     def add_events(self, events: Sequence[UsageEvent]) -> int:
         """See `UsageRepository`."""
@@ -43,7 +46,7 @@ class SqlUsageRepository:
             return self._insert(rows)
         except (OverflowError, UnicodeError):
             # One absurd number out of an answer must not keep its whole batch out of the ledger for ever.
-            return self._insert([{name: _storable(value) for name, value in row.items()} for row in rows])
+            return self._insert([tuple([_storable(value) for value in row]) for row in rows])
 
     def list_events(self, since: datetime, until: datetime, key_id: str | None = None) -> Iterator[UsageEvent]:
         """See `UsageRepository`."""
@@ -72,16 +75,17 @@ class SqlUsageRepository:
         with self._database.connect() as connection:
             return [_parse_totals(row, group) for row in connection.execute(statement).mappings()]
 
-    def _insert(self, rows: list[dict[str, object]]) -> int:
+    def _insert(self, rows: list[tuple[object, ...]]) -> int:
         # SQLAlchemy writes the statement once and the driver takes the rows: what Core does to each of them costs more
         # than storing it, and this runs for every call that the gateway serves.
         with self._database.begin() as connection:
             if self._statement is None:
-                compiled = self._database.backend.insert_new(usage_events).compile(dialect=connection.dialect)
-                self._statement = str(compiled), tuple(compiled.positiontup or ())
-            statement, names = self._statement
-            values = [tuple([row[name] for name in names]) for row in rows]
-            return connection.exec_driver_sql(statement, values).rowcount
+                statement = self._database.backend.insert_new(usage_events).values(dict.fromkeys(_FIELDS, None))
+                compiled = statement.compile(dialect=connection.dialect, column_keys=list(_FIELDS))
+                if tuple(compiled.positiontup or ()) != _FIELDS:
+                    raise TypeError("the ledger's columns are not in the order of an event's fields")
+                self._statement = str(compiled)
+            return connection.exec_driver_sql(self._statement, rows).rowcount
 
     def _fetch_page(self, last_at: int, last_id: str, until: int, key_id: str | None) -> Sequence[RowMapping]:
         statement = (
@@ -114,12 +118,13 @@ def _in_period(since: int, until: int, key_id: str | None) -> list[ColumnElement
     return conditions if key_id is None else [*conditions, _columns.key_id == key_id]
 
 
-def _render_row(event: UsageEvent) -> dict[str, object]:
-    row = msgspec.structs.asdict(event)
+def _render_row(event: UsageEvent) -> tuple[object, ...]:
+    """The event's values in the order of its fields, which is that of the columns."""
+    row = list(msgspec.structs.astuple(event))
     at = datetime.fromisoformat(event.at)
-    row["at"] = to_microseconds(at if at.tzinfo else at.replace(tzinfo=UTC))
-    row["cause"] = event.cause.value
-    return row
+    row[_AT] = to_microseconds(at if at.tzinfo else at.replace(tzinfo=UTC))
+    row[_CAUSE] = event.cause.value
+    return tuple(row)
 
 
 def _parse_event(row: RowMapping) -> UsageEvent:

@@ -13,7 +13,7 @@ _decode_parts = msgspec.json.Decoder(list[wire.ContentPart]).decode
 _IMAGE_TYPES = {"image_url", "input_image", "image"}
 _NEEDS_MAX_COMPLETION_TOKENS = ("gpt-5", "o1", "o3", "o4")
 """Model families that refuse `max_tokens` (copilot wire: "Use 'max_completion_tokens' instead")."""
-_SMALL_BODY_BYTES = 4096
+_SMALL_BODY_BYTES = 1024
 
 
 class ChatRequest(msgspec.Struct, frozen=True):

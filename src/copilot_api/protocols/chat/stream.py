@@ -18,7 +18,7 @@ from copilot_api.errors import GatewayError, UpstreamCut, UpstreamFailed, Upstre
 from copilot_api.protocols.base import Usage
 from copilot_api.protocols.chat import wire
 from copilot_api.protocols.copilot_usage import CopilotUsage
-from copilot_api.protocols.sse import EventTooLarge, SseDecoder, render_event
+from copilot_api.protocols.sse import Event, EventTooLarge, SseDecoder, render_event
 
 DONE = b"[DONE]"
 _EVENT = b'data: {"object":"chat.completion.chunk",'
@@ -55,6 +55,7 @@ class ChatStream:
         "_suffix",
         "_tail",
         "_wants_usage",
+        "failure",
         "has_content",
         "nano_aiu",
         "usage",
@@ -64,6 +65,7 @@ class ChatStream:
         self.usage: Usage | None = None
         self.nano_aiu: int | None = None
         self.has_content = False
+        self.failure: GatewayError | None = None
         self._model = model
         self._wants_usage = wants_usage
         self._choices = choices
@@ -92,15 +94,16 @@ class ChatStream:
         """See `StreamRelay`."""
         try:
             events = self._decoder.feed(chunk)
-        except EventTooLarge as error:
-            raise UpstreamFailed("GitHub Copilot sent an event that does not end") from error
-        if len(events) == 1:
-            return self._relay(events[0].data)
-        return b"".join([self._relay(event.data) for event in events])
+        except EventTooLarge:
+            self.failure = UpstreamFailed("GitHub Copilot sent an event that does not end")
+            return b""
+        return self._relay_all(events)
 
     def finish(self) -> bytes:
         """See `StreamRelay`."""
-        out = b"".join([self._relay(event.data) for event in self._decoder.finish()])
+        out = self._relay_all(self._decoder.finish())
+        if self.failure is not None:
+            raise self.failure
         if not self._is_done and (self._finish_reason is None or self._open_choices):
             raise UpstreamCut("GitHub Copilot's answer broke off before its end")
         if self._finish_reason is None:
@@ -110,6 +113,15 @@ class ChatStream:
         if self._wants_usage and self._tail.get("usage") is not None:
             out += render_event(_encode(self._wrapped({**self._tail, "choices": []})))
         return out + render_event(DONE)
+
+    def _relay_all(self, events: list[Event]) -> bytes:
+        out: list[bytes] = []
+        try:
+            for event in events:
+                out.append(self._relay(event.data))  # noqa: PERF401 -- what came before a failure stays
+        except GatewayError as error:
+            self.failure = error
+        return out[0] if len(out) == 1 else b"".join(out)
 
     # One event --------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,215 @@
+"""A client that hangs up, at any moment, ends the upstream call at once, is one event, and leaves nothing behind."""
+
+import json
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.faults.client import CLAUDE, Caller, chat, poll
+from tests.faults.pair import DETECTION_SECONDS, SLACK_SECONDS, Pair
+from tests.faults.process import holdings, settled
+
+ROUNDS = 100
+EMBEDDING = {"model": "text-embedding-3-small", "input": ["hi"]}
+
+Ending = Callable[[Caller], None]
+ENDINGS = [pytest.param(Caller.close, id="fin"), pytest.param(Caller.reset, id="rst")]
+
+
+@pytest.mark.slow
+def test_a_hundred_clients_that_hang_up_mid_stream_leave_a_hundred_events_and_nothing_else(pair: Pair) -> None:
+    pair.pace(gap_seconds=0.01, tokens=1000)
+    for _ in range(10):
+        hang_up_mid_stream(pair, 1)
+    pair.settle()
+    baseline = holdings(pair.pid)
+    began = [hang_up_mid_stream(pair, 1 + number % 7) for number in range(ROUNDS)]
+    seconds = sorted(detected for detected, _ in began)
+    events = {event["request_id"]: event for event in pair.settle()}
+    now = settled(pair.pid, baseline)
+    print(
+        f"{ROUNDS} rounds: the upstream saw the hang-up after {statistics.median(seconds) * 1000:.1f} ms (median), "
+        f"{seconds[-1] * 1000:.1f} ms (at most); {baseline} then, {now} now"
+    )
+    assert statistics.median(seconds) <= DETECTION_SECONDS
+    assert seconds[ROUNDS * 95 // 100] <= DETECTION_SECONDS
+    assert seconds[-1] <= DETECTION_SECONDS + SLACK_SECONDS
+    assert len(events) == ROUNDS
+    for _, received in began:
+        event = events[request_id_of(received)]
+        assert (event["cause"], event["status"], event["stream"]) == ("client_aborted", 200, True)
+        assert event["usage_unknown"]  # Copilot says what an answer consumed when it ends
+        assert event["bytes_out"] >= len(b"".join(data_of(received)))
+        assert 0 < event["time_to_first_token"] <= event["duration"]
+        assert event["upstream_model"] == "gpt-4.1"
+    assert (now.descriptors, now.threads) == (baseline.descriptors, baseline.threads)
+    assert now.resident_bytes - baseline.resident_bytes < 8 * 1024 * 1024
+
+
+def hang_up_mid_stream(pair: Pair, events: int) -> tuple[float, bytes]:
+    """How long the upstream took to see it, and what the client had got."""
+    aborted = pair.simulator.stats["aborted"]
+    with pair.open(chat(stream=True)) as caller:
+        received = caller.read_until(b"\n\n", events)
+    return pair.seconds_until_aborted(aborted + 1), received
+
+
+def request_id_of(received: bytes) -> str:
+    return received.partition(b"x-request-id: ")[2].partition(b"\r\n")[0].decode()
+
+
+def data_of(received: bytes) -> list[bytes]:
+    return [line + b"\n\n" for line in received.split(b"\n") if line.startswith(b"data: ")]
+
+
+# Moments ----------------------------------------------------------------------------------------------------------
+
+
+def before_the_upstream_answers(pair: Pair, *, stream: bool) -> Caller:
+    pair.fault("stall-headers")
+    return pair.open(chat(stream=stream))
+
+
+def before_a_stream_is_answered(pair: Pair) -> Caller:
+    return before_the_upstream_answers(pair, stream=True)
+
+
+def before_a_whole_answer(pair: Pair) -> Caller:
+    return before_the_upstream_answers(pair, stream=False)
+
+
+def before_embeddings(pair: Pair) -> Caller:
+    pair.fault("stall-headers")
+    return pair.open(EMBEDDING, path="/v1/embeddings")
+
+
+def between_head_and_first_event(pair: Pair) -> Caller:
+    pair.pace(first_token_seconds=60)
+    return pair.open(chat(stream=True, model=CLAUDE))
+
+
+def while_the_answer_stalls(pair: Pair) -> Caller:
+    pair.fault("stall")
+    caller = pair.open(chat(stream=True))
+    caller.read_until(b"\n\n", 2)
+    return caller
+
+
+def while_a_whole_answer_is_being_made(pair: Pair) -> Caller:
+    pair.pace(first_token_seconds=60)
+    return pair.open(chat())
+
+
+MOMENTS = [
+    before_a_stream_is_answered,
+    before_a_whole_answer,
+    before_embeddings,
+    between_head_and_first_event,
+    while_the_answer_stalls,
+    while_a_whole_answer_is_being_made,
+]
+
+
+@pytest.mark.parametrize("end", ENDINGS)
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_the_upstream_call_ends_at_once_and_is_one_event(
+    pair: Pair, moment: Callable[[Pair], Caller], end: Ending
+) -> None:
+    aborted = pair.simulator.stats["aborted"]
+    caller = moment(pair)
+    pair.in_flight(1)
+    end(caller)
+    assert pair.seconds_until_aborted(aborted + 1) <= DETECTION_SECONDS + SLACK_SECONDS
+    pair.calm()
+    (event,) = pair.settle()
+    assert event["cause"] == "client_aborted"
+    assert event["status"] == (200 if moment is while_the_answer_stalls else 0)
+    assert event["usage_unknown"]
+    assert event["identity_id"] == "default"
+
+
+@pytest.mark.parametrize("end", ENDINGS)
+def test_a_client_that_leaves_while_it_uploads_its_body_reaches_no_upstream(pair: Pair, end: Ending) -> None:
+    body = json.dumps(chat("x" * 3_000_000)).encode()
+    caller = Caller(pair.url)
+    caller.send_head(pair.key, len(body))
+    caller.socket.sendall(body[: len(body) // 2])
+    end(caller)
+    (event,) = pair.settle()
+    assert (event["cause"], event["status"], event["identity_id"]) == ("client_aborted", 0, None)
+    assert not event["usage_unknown"]
+    assert [call["body"]["messages"][0]["content"] for call in pair.upstream_calls()] == ["hi", "is anybody there?"][1:]
+
+
+@pytest.mark.parametrize("end", ENDINGS)
+def test_a_client_that_leaves_before_it_has_said_what_it_wants_is_no_event(pair: Pair, end: Ending) -> None:
+    caller = Caller(pair.url)
+    caller.socket.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\nauthorization: Bea")
+    end(caller)
+    assert pair.settle() == []
+
+
+@pytest.mark.parametrize("end", ENDINGS)
+def test_a_client_that_leaves_while_the_gateway_waits_for_its_token_is_one_event(pair: Pair, end: Ending) -> None:
+    pair.fault("stall-headers", endpoint="/copilot_internal/v2/token", count=1)
+    pair.simulator.post("/_sim/expire-tokens")
+    caller = pair.open(chat("hi"))
+    for _ in poll(5):
+        if any(call["path"] == "/copilot_internal/v2/token" for call in pair.simulator.requests):
+            break
+    end(caller)
+    for _ in poll(2):
+        if any(event["cause"] == "client_aborted" for event in stored_since(pair)):
+            break
+    else:
+        raise AssertionError("its event waits for the token")
+
+
+def stored_since(pair: Pair) -> list[dict[str, Any]]:
+    """Events that `settle` has not told of, without a call that would wait for the token as well."""
+    from tests.faults.pair import read_events
+
+    return [event for event in read_events(pair.gateway.home) if event["request_id"] not in pair._told]
+
+
+def test_a_client_that_leaves_between_two_attempts_ends_them(pair: Pair) -> None:
+    pair.fault("500")
+    caller = pair.open(chat("fail"))
+    for _ in poll(5):
+        if len(pair.upstream_calls()) == 2:
+            break
+    caller.close()  # the third would follow in a second
+    for _ in poll(5):
+        if stored_since(pair):
+            break
+    pair.simulator.post("/_sim/faults")
+    (event,) = pair.settle()
+    assert (event["cause"], event["status"]) == ("client_aborted", 0)
+    assert event["duration"] < 1.0
+    assert len([call for call in pair.upstream_calls() if call["body"]["messages"][0]["content"] == "fail"]) == 2
+
+
+def test_no_moment_of_hanging_up_leaves_anything_behind(pair: Pair) -> None:
+    def round_of_all() -> None:
+        for moment in MOMENTS:
+            for end in (Caller.close, Caller.reset):
+                aborted = pair.simulator.stats["aborted"]
+                caller = moment(pair)
+                pair.in_flight(1)
+                end(caller)
+                pair.seconds_until_aborted(aborted + 1)
+                pair.calm()
+
+    round_of_all()
+    pair.settle()
+    baseline = holdings(pair.pid)
+    for _ in range(5):
+        round_of_all()
+    events = pair.settle()
+    assert len(events) == 5 * 2 * len(MOMENTS)
+    assert {event["cause"] for event in events} == {"client_aborted"}
+    now = settled(pair.pid, baseline)
+    assert (now.descriptors, now.threads) == (baseline.descriptors, baseline.threads)
+    assert now.resident_bytes - baseline.resident_bytes < 8 * 1024 * 1024

@@ -1,0 +1,323 @@
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from copilot_api.usage.journal import (
+    BEGIN,
+    END,
+    JournalWriter,
+    Segment,
+    adopt_segments,
+    parse_record,
+    render_record,
+)
+from copilot_api.usage.models import Cause, UsageEvent
+
+EVENT = UsageEvent(request_id="r1", at="2026-07-01T00:00:00+00:00", model="größe\n\u2028x", cause=Cause.OK, nano_aiu=7)
+OTHER = UsageEvent(request_id="r2", at="2026-07-01T00:00:00+00:00", cause=Cause.INTERRUPTED)
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Path:
+    return tmp_path / "spool"
+
+
+@pytest.fixture
+def writer(spool: Path) -> Iterator[JournalWriter]:
+    writer = JournalWriter(spool, name="w")
+    yield writer
+    die(writer)
+
+
+def die(writer: JournalWriter) -> None:
+    """As if its process had ended: the files stay, their locks are free."""
+    for segment in writer.segments:
+        segment.close()
+
+
+def left_behind(spool: Path, name: str = "gone", *, segment_bytes: int = 1_000_000, records: int = 1) -> None:
+    """What a process that is gone has written."""
+    writer = JournalWriter(spool, name=name, segment_bytes=segment_bytes)
+    for _ in range(records):
+        writer.append(BEGIN, EVENT)
+    die(writer)
+
+
+def read(segment: Segment) -> list[tuple[bytes, str | None]]:
+    return [(kind, event.request_id if event else None) for kind, event, _ in segment.read()]
+
+
+def open_descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+# Records ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_record_is_one_line_and_says_the_same_when_read() -> None:
+    line = render_record(END, EVENT)
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    assert parse_record(line[:-1]) == (END, EVENT)
+
+
+def test_a_record_torn_anywhere_is_not_read() -> None:
+    line = render_record(BEGIN, EVENT)[:-1]
+    assert [size for size in range(len(line)) if parse_record(line[:size]) is not None] == []
+
+
+def test_a_record_changed_anywhere_is_not_read() -> None:
+    line = render_record(BEGIN, EVENT)[:-1]
+    for place in range(9, len(line)):
+        for mask in (0x01, 0x20, 0x80):
+            changed = bytearray(line)
+            changed[place] ^= mask
+            assert parse_record(bytes(changed)) is None, place
+
+
+@pytest.mark.parametrize("line", [b"", b" ", b"zz", b"00000000 ", b"00000000", b"deadbeef B{}", b"\xff\xfe B{}"])
+def test_a_line_that_is_no_record_is_not_read(line: bytes) -> None:
+    assert parse_record(line) is None
+
+
+def test_a_record_whose_checksum_fits_but_whose_event_is_none_is_not_read() -> None:
+    body = b'E{"request_id":1}'
+    assert parse_record(b"%08x %b" % (zlib.crc32(body), body)) is None
+
+
+# Writing ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_appended_is_read_in_order(writer: JournalWriter) -> None:
+    writer.append(BEGIN, EVENT)
+    writer.append(BEGIN, OTHER)
+    writer.append(END, EVENT)
+    (segment,) = writer.segments
+    assert read(segment) == [(BEGIN, "r1"), (BEGIN, "r2"), (END, "r1")]
+
+
+def test_a_segment_and_its_directory_are_private(writer: JournalWriter, spool: Path) -> None:
+    writer.append(BEGIN, EVENT)
+    (path,) = spool.iterdir()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert spool.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_record_is_with_the_kernel_when_append_returns(spool: Path) -> None:
+    """A process that is killed right after it leaves the record behind."""
+    program = (
+        "import os, sys; from pathlib import Path;"
+        "from copilot_api.usage.journal import BEGIN, JournalWriter; from copilot_api.usage.models import UsageEvent;"
+        "JournalWriter(Path(sys.argv[1]), name='w').append(BEGIN, UsageEvent(request_id='r1', at=''));"
+        "os.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(spool)], check=False, timeout=30)
+    assert done.returncode == -9
+    (segment,) = adopt_segments(spool, "other")
+    assert read(segment) == [(BEGIN, "r1")]
+    segment.remove()
+
+
+def test_a_full_segment_is_followed_by_another(spool: Path) -> None:
+    writer = JournalWriter(spool, name="w", segment_bytes=1)
+    for _ in range(3):
+        writer.append(END, EVENT)
+    assert [segment.path.name for segment in writer.segments] == [f"w-00000{number}.journal" for number in (1, 2, 3)]
+    assert writer.active is writer.segments[-1]
+    assert [read(segment) for segment in writer.segments] == [[(END, "r1")]] * 3
+    die(writer)
+
+
+def test_after_a_rotation_the_next_record_begins_a_segment(writer: JournalWriter) -> None:
+    writer.append(BEGIN, EVENT)
+    writer.rotate()
+    assert writer.active is None
+    writer.append(END, EVENT)
+    assert [read(segment) for segment in writer.segments] == [[(BEGIN, "r1")], [(END, "r1")]]
+
+
+def test_a_disk_that_fills_up_in_the_middle_of_a_line_is_an_error_and_the_next_line_is_whole(spool: Path) -> None:
+    """The limit on a file's size stands in for the disk; it holds for a whole process, hence one of its own."""
+    program = (
+        "import resource, sys; from pathlib import Path;"
+        "from copilot_api.usage.journal import BEGIN, END, JournalWriter;"
+        "from copilot_api.usage.models import UsageEvent;"
+        "writer = JournalWriter(Path(sys.argv[1]), name='w');"
+        "first, second = (UsageEvent(request_id=name, at='') for name in ('r1', 'r2'));"
+        "writer.append(BEGIN, first); size = writer.active.path.stat().st_size;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (size + 30, resource.RLIM_INFINITY))\n"
+        "try: writer.append(END, first)\n"
+        "except OSError as error: print(error)\n"
+        "writer.append(END, second)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(spool)], check=True, timeout=30, capture_output=True, text=True
+    )
+    assert done.stdout == "the journal could not be written whole\n"
+    segments = adopt_segments(spool, "other")
+    records = [record for segment in segments for record in read(segment)]
+    assert records == [(BEGIN, "r1"), (END, "r2")]
+    for segment in segments:
+        segment.remove()
+
+
+def test_a_directory_that_is_a_file_is_an_error(spool: Path) -> None:
+    spool.write_text("")
+    with pytest.raises(OSError, match="spool"):
+        JournalWriter(spool, name="w").append(BEGIN, EVENT)
+
+
+def test_a_directory_that_is_gone_is_made_again(writer: JournalWriter, spool: Path) -> None:
+    writer.append(BEGIN, EVENT)
+    shutil.rmtree(spool)
+    writer.rotate()
+    writer.append(END, EVENT)
+    assert writer.active is not None
+    assert writer.active.path.exists()
+    assert [read(segment) for segment in writer.segments] == [[(BEGIN, "r1")], [(END, "r1")]]
+
+
+def test_no_descriptor_is_left_behind_by_a_segment_that_could_not_be_made(spool: Path) -> None:
+    spool.mkdir()
+    (spool / "w-000001.journal").mkdir()  # in the way of the new segment
+    writer = JournalWriter(spool, name="w")
+    before = open_descriptors()
+    with pytest.raises(OSError, match="directory"):
+        writer.append(BEGIN, EVENT)
+    assert open_descriptors() == before
+
+
+# Reading ----------------------------------------------------------------------------------------------------------
+
+
+def test_reading_goes_on_where_it_stopped(writer: JournalWriter) -> None:
+    writer.append(BEGIN, EVENT)
+    (segment,) = writer.segments
+    segment.position = [position for _, _, position in segment.read()][-1]
+    assert segment.waiting_bytes == 0
+    writer.append(END, EVENT)
+    assert segment.waiting_bytes == len(render_record(END, EVENT))
+    assert read(segment) == [(END, "r1")]
+
+
+def test_a_torn_last_line_is_not_there_yet(writer: JournalWriter) -> None:
+    writer.append(BEGIN, EVENT)
+    (segment,) = writer.segments
+    line = render_record(END, EVENT)
+    with segment.path.open("ab") as file:
+        file.write(line[:20])
+        file.flush()
+        assert read(segment) == [(BEGIN, "r1")]
+        file.write(line[20:])
+        file.flush()
+        assert read(segment) == [(BEGIN, "r1"), (END, "r1")]
+
+
+def test_a_line_that_cannot_be_read_has_no_event_and_hides_no_other(writer: JournalWriter) -> None:
+    writer.append(BEGIN, EVENT)
+    (segment,) = writer.segments
+    with segment.path.open("ab") as file:
+        file.write(b"\x00\x00 not a record\n\n")
+    writer.append(END, EVENT)
+    assert read(segment) == [(BEGIN, "r1"), (b"", None), (b"", None), (END, "r1")]
+
+
+def test_records_longer_than_what_is_read_at_once_are_read(writer: JournalWriter) -> None:
+    writer.append(BEGIN, UsageEvent(request_id="r1", at="", model="m" * 3_000_000))
+    writer.append(END, EVENT)
+    (segment,) = writer.segments
+    assert read(segment) == [(BEGIN, "r1"), (END, "r1")]
+
+
+def test_a_deleted_segment_is_still_read_to_its_end(writer: JournalWriter, spool: Path) -> None:
+    writer.append(BEGIN, EVENT)
+    (segment,) = writer.segments
+    assert not segment.is_deleted
+    shutil.rmtree(spool)
+    writer.append(END, EVENT)
+    assert segment.is_deleted
+    assert read(segment) == [(BEGIN, "r1"), (END, "r1")]
+
+
+# Adopting ---------------------------------------------------------------------------------------------------------
+
+
+def test_only_segments_of_processes_that_are_gone_are_adopted(spool: Path) -> None:
+    living = JournalWriter(spool, name="living", segment_bytes=1)
+    for _ in range(3):
+        living.append(BEGIN, EVENT)  # those that it has filled stay its own, too
+    left_behind(spool, "gone")
+    left_behind(spool, "own")
+    (adopted,) = adopt_segments(spool, "own")
+    assert adopted.writer == "gone"
+    adopted.remove()
+    die(living)
+
+
+def test_a_segment_is_adopted_by_one_process_only(spool: Path) -> None:
+    left_behind(spool)
+    (first,) = adopt_segments(spool, "a")
+    assert adopt_segments(spool, "b") == []
+    first.remove()
+    assert list(spool.iterdir()) == []
+    assert adopt_segments(spool, "b") == []
+
+
+def test_a_segment_that_another_process_brought_in_meanwhile_is_not_adopted(
+    spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the listing and the lock it may have been deleted: its lock is free then, and its name is gone."""
+    left_behind(spool)
+    lock = fcntl.flock
+
+    def lock_late(descriptor: int, operation: int) -> None:
+        for path in spool.glob("*.journal"):
+            path.unlink()
+        lock(descriptor, operation)
+
+    monkeypatch.setattr("copilot_api.usage.journal.fcntl.flock", lock_late)
+    before = open_descriptors()
+    assert adopt_segments(spool, "a") == []
+    assert open_descriptors() == before
+
+
+def test_segments_are_adopted_oldest_first(spool: Path) -> None:
+    left_behind(spool, segment_bytes=1, records=12)
+    adopted = adopt_segments(spool, "a")
+    assert [segment.path.name for segment in adopted] == sorted(path.name for path in spool.iterdir())
+    assert len(adopted) == 12
+    for segment in adopted:
+        segment.remove()
+
+
+def test_a_link_is_never_followed(spool: Path, tmp_path: Path) -> None:
+    """Neither written through nor read through."""
+    target = tmp_path / "precious"
+    target.write_text("precious")
+    spool.mkdir()
+    (spool / "w-000001.new").symlink_to(target)
+    with pytest.raises(OSError, match="symbolic links"):
+        JournalWriter(spool, name="w").append(BEGIN, EVENT)
+    (spool / "dead-000001.journal").symlink_to(target)
+    assert adopt_segments(spool, "w") == []
+    assert target.read_text() == "precious"
+
+
+def test_a_directory_that_is_not_there_has_no_segments(spool: Path) -> None:
+    assert adopt_segments(spool, "w") == []
+
+
+def test_a_segment_under_its_final_name_is_always_locked(spool: Path) -> None:
+    """Otherwise a process that starts at that moment would take it for an orphan."""
+    writer = JournalWriter(spool, name="w", segment_bytes=1)
+    for _ in range(50):
+        writer.append(END, EVENT)
+        assert adopt_segments(spool, "other") == []
+    die(writer)
