@@ -18,8 +18,8 @@ def _pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 @pytest.fixture
 def pair(_pair: Pair) -> Iterator[Pair]:
     """A gateway and a simulator that the tests of one module share. Whatever they do to it, it must survive."""
-    _pair.calm()
     _pair.settle()
+    _pair.forget()
     yield _pair
     _pair.calm()
     assert _pair.simulator.stats["failures"] == []

@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -41,9 +42,12 @@ class Pair:
         return self.gateway.pid
 
     def calm(self) -> None:
-        """No faults, no pace, nothing recorded."""
+        """No faults and no pace from now on."""
         self.simulator.post("/_sim/faults")
         self.simulator.post("/_sim/pace", AT_ONCE)
+
+    def forget(self) -> None:
+        """Have the simulator forget the requests so far."""
         http_json("DELETE", f"{self.simulator.url}/_sim/requests")
 
     def fault(self, name: str, **fields: Any) -> None:
@@ -66,17 +70,29 @@ class Pair:
 
     def settle(self) -> list[dict[str, Any]]:
         """
-        Make one more call, which has to work, and wait for its event: those stored with it or before it that nobody
-        was told of yet.
+        Calm the simulator, make one more call, which has to work, and wait for its event: those stored with it or
+        before it that nobody was told of yet.
         """
+        self.calm()
         answer = self.ask("is anybody there?")
         assert answer.status == 200, answer
         for _ in poll(10):
-            events = [event for event in read_events(self.gateway.home) if event["request_id"] not in self._told]
+            events = self.untold_events()
             if any(event["request_id"] == answer.request_id for event in events):
                 self._told.update(event["request_id"] for event in events)
                 return [event for event in events if event["request_id"] != answer.request_id]
         raise AssertionError("the event of a call does not arrive")
+
+    def untold_events(self) -> list[dict[str, Any]]:
+        """Events that are stored and that `settle` has not told of; makes no call."""
+        return [event for event in read_events(self.gateway.home) if event["request_id"] not in self._told]
+
+    def wait_for(self, condition: Callable[[], object], seconds: float = 10.0) -> None:
+        """Wait until `condition()` holds."""
+        for _ in poll(seconds):
+            if condition():
+                return
+        raise AssertionError(f"not within {seconds} s")
 
     def upstream_calls(self) -> list[dict[str, Any]]:
         """The model calls that reached the simulator since it was calmed."""
@@ -84,10 +100,7 @@ class Pair:
 
     def in_flight(self, count: int) -> None:
         """Wait until so many calls are under way at the simulator."""
-        for _ in poll(10):
-            if self.simulator.stats["in_flight"] == count:
-                return
-        raise AssertionError(f"not {count} calls in flight: {self.simulator.stats}")
+        self.wait_for(lambda: self.simulator.stats["in_flight"] == count)
 
     def seconds_until_aborted(self, count: int) -> float:
         """How long it takes from now until the simulator has seen so many of its connections closed on it."""

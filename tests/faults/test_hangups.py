@@ -3,24 +3,22 @@
 import json
 import statistics
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-from tests.faults.client import CLAUDE, Caller, chat, poll
+from tests.faults.client import CLAUDE, Caller, chat
 from tests.faults.pair import DETECTION_SECONDS, SLACK_SECONDS, Pair
-from tests.faults.process import holdings, settled
+from tests.faults.process import Holdings, holdings, settled
 
 ROUNDS = 100
+TOKEN_PATH = "/copilot_internal/v2/token"
 EMBEDDING = {"model": "text-embedding-3-small", "input": ["hi"]}
 
 Ending = Callable[[Caller], None]
 ENDINGS = [pytest.param(Caller.close, id="fin"), pytest.param(Caller.reset, id="rst")]
 
 
-@pytest.mark.slow
 def test_a_hundred_clients_that_hang_up_mid_stream_leave_a_hundred_events_and_nothing_else(pair: Pair) -> None:
-    pair.pace(gap_seconds=0.01, tokens=1000)
     for _ in range(10):
         hang_up_mid_stream(pair, 1)
     pair.settle()
@@ -44,12 +42,18 @@ def test_a_hundred_clients_that_hang_up_mid_stream_leave_a_hundred_events_and_no
         assert event["bytes_out"] >= len(b"".join(data_of(received)))
         assert 0 < event["time_to_first_token"] <= event["duration"]
         assert event["upstream_model"] == "gpt-4.1"
-    assert (now.descriptors, now.threads) == (baseline.descriptors, baseline.threads)
+    assert_nothing_is_left(now, baseline)
+
+
+def assert_nothing_is_left(now: Holdings, baseline: Holdings) -> None:
+    assert now.descriptors <= baseline.descriptors
+    assert now.threads <= baseline.threads
     assert now.resident_bytes - baseline.resident_bytes < 8 * 1024 * 1024
 
 
 def hang_up_mid_stream(pair: Pair, events: int) -> tuple[float, bytes]:
     """How long the upstream took to see it, and what the client had got."""
+    pair.pace(gap_seconds=0.01, tokens=1000)
     aborted = pair.simulator.stats["aborted"]
     with pair.open(chat(stream=True)) as caller:
         received = caller.read_until(b"\n\n", events)
@@ -122,7 +126,6 @@ def test_the_upstream_call_ends_at_once_and_is_one_event(
     pair.in_flight(1)
     end(caller)
     assert pair.seconds_until_aborted(aborted + 1) <= DETECTION_SECONDS + SLACK_SECONDS
-    pair.calm()
     (event,) = pair.settle()
     assert event["cause"] == "client_aborted"
     assert event["status"] == (200 if moment is while_the_answer_stalls else 0)
@@ -140,7 +143,7 @@ def test_a_client_that_leaves_while_it_uploads_its_body_reaches_no_upstream(pair
     (event,) = pair.settle()
     assert (event["cause"], event["status"], event["identity_id"]) == ("client_aborted", 0, None)
     assert not event["usage_unknown"]
-    assert [call["body"]["messages"][0]["content"] for call in pair.upstream_calls()] == ["hi", "is anybody there?"][1:]
+    assert len(pair.upstream_calls()) == 1  # of `settle`
 
 
 @pytest.mark.parametrize("end", ENDINGS)
@@ -153,42 +156,29 @@ def test_a_client_that_leaves_before_it_has_said_what_it_wants_is_no_event(pair:
 
 @pytest.mark.parametrize("end", ENDINGS)
 def test_a_client_that_leaves_while_the_gateway_waits_for_its_token_is_one_event(pair: Pair, end: Ending) -> None:
-    pair.fault("stall-headers", endpoint="/copilot_internal/v2/token", count=1)
+    """Its event does not wait for the token."""
+    pair.fault("slow-headers", endpoint=TOKEN_PATH, count=1, seconds=1)
     pair.simulator.post("/_sim/expire-tokens")
-    caller = pair.open(chat("hi"))
-    for _ in poll(5):
-        if any(call["path"] == "/copilot_internal/v2/token" for call in pair.simulator.requests):
-            break
+    caller = pair.open(chat())
+    pair.wait_for(lambda: any(request["path"] == TOKEN_PATH for request in pair.simulator.requests))
     end(caller)
-    for _ in poll(2):
-        if any(event["cause"] == "client_aborted" for event in stored_since(pair)):
-            break
-    else:
-        raise AssertionError("its event waits for the token")
-
-
-def stored_since(pair: Pair) -> list[dict[str, Any]]:
-    """Events that `settle` has not told of, without a call that would wait for the token as well."""
-    from tests.faults.pair import read_events
-
-    return [event for event in read_events(pair.gateway.home) if event["request_id"] not in pair._told]
+    pair.wait_for(pair.untold_events, seconds=0.8)
+    (event,) = pair.settle()
+    assert (event["cause"], event["status"]) == ("client_aborted", 0)
+    assert event["duration"] < 1
+    assert len(pair.upstream_calls()) == 2  # one was refused for its token; the other is of `settle`
 
 
 def test_a_client_that_leaves_between_two_attempts_ends_them(pair: Pair) -> None:
     pair.fault("500")
-    caller = pair.open(chat("fail"))
-    for _ in poll(5):
-        if len(pair.upstream_calls()) == 2:
-            break
+    caller = pair.open(chat())
+    pair.wait_for(lambda: len(pair.upstream_calls()) == 2)
     caller.close()  # the third would follow in a second
-    for _ in poll(5):
-        if stored_since(pair):
-            break
-    pair.simulator.post("/_sim/faults")
+    pair.wait_for(pair.untold_events)
     (event,) = pair.settle()
     assert (event["cause"], event["status"]) == ("client_aborted", 0)
     assert event["duration"] < 1.0
-    assert len([call for call in pair.upstream_calls() if call["body"]["messages"][0]["content"] == "fail"]) == 2
+    assert len(pair.upstream_calls()) == 3  # the last one is of `settle`
 
 
 def test_no_moment_of_hanging_up_leaves_anything_behind(pair: Pair) -> None:
@@ -211,5 +201,4 @@ def test_no_moment_of_hanging_up_leaves_anything_behind(pair: Pair) -> None:
     assert len(events) == 5 * 2 * len(MOMENTS)
     assert {event["cause"] for event in events} == {"client_aborted"}
     now = settled(pair.pid, baseline)
-    assert (now.descriptors, now.threads) == (baseline.descriptors, baseline.threads)
-    assert now.resident_bytes - baseline.resident_bytes < 8 * 1024 * 1024
+    assert_nothing_is_left(now, baseline)

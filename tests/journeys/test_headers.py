@@ -1,4 +1,4 @@
-"""What Copilot gets to see of a call: an editor's headers, the caller's body, and nothing that gives the caller away."""
+"""What Copilot sees of a call: an editor's headers, the caller's body, and nothing that gives the caller away."""
 
 import json
 import time

@@ -52,7 +52,7 @@ class Endpoint:
             client=self._door.client(head),
             arrived_at=self._clock.now(),
             began=self._clock.monotonic(),
-            read_body=lambda: read_body(receive, head, self._max_body_bytes),
+            read_body=lambda: read_body(receive, head, self._max_body_bytes, exchange),
         )
         if exchange is not None:
             exchange.cancel_on_disconnect()

@@ -179,6 +179,17 @@ class Exchange:
 
     # What the application calls ---------------------------------------------------------------------------------
 
+    def take_body(self) -> bytes | None:
+        """The body, if it is here whole and nothing of it has been taken; else None, and `receive` has it."""
+        if not self.is_body_complete or self.is_body_given or self.is_over:
+            return None
+        body = self.body[0] if len(self.body) == 1 else b"".join(self.body)
+        self.body = []
+        self.waiting_bytes = 0
+        self.is_body_given = True
+        self.connection.body_taken()
+        return body
+
     async def receive(self) -> Message:
         """See ASGI."""
         if self.is_expecting_continue and not self.is_started and not self.is_disconnected:

@@ -2,7 +2,7 @@
 
 import re
 
-from copilot_api.api.http_exchange import Receive
+from copilot_api.api.http_exchange import Exchange, Receive
 from copilot_api.errors import BadRequest, BodyTooLarge, UnsupportedMediaType
 
 _CLIENTS = (
@@ -73,18 +73,24 @@ def refuse_foreign_page(head: RequestHead) -> None:
         raise BadRequest("a web page of another site may not call a gateway without authentication")
 
 
-async def read_body(receive: Receive, head: RequestHead, limit: int) -> bytes:
+async def read_body(receive: Receive, head: RequestHead, limit: int, exchange: Exchange | None = None) -> bytes:
     """The whole body. Raises `BodyTooLarge` before reading what is announced as too large, else as soon as it is."""
     if head.get(b"content-encoding", b"identity").lower() not in {b"identity", b""}:
         raise UnsupportedMediaType("the body's Content-Encoding is not supported")
     announced = head.get(b"content-length", b"")
     if announced.isdigit() and int(announced) > limit:
         raise BodyTooLarge(f"the body is {int(announced)} bytes; the limit is {limit}")
+    if exchange is not None and (whole := exchange.take_body()) is not None:
+        if len(whole) > limit:
+            raise BodyTooLarge(f"the body is {len(whole)} bytes; the limit is {limit}")
+        return whole
     message = await receive()
     body: bytes = message.get("body", b"")
+    if message["type"] == "http.disconnect":
+        raise ConnectionResetError("the client is gone")
+    if len(body) > limit:
+        raise BodyTooLarge(f"the body is over the limit of {limit} bytes")
     if not message.get("more_body", False):
-        if message["type"] == "http.disconnect":
-            raise ConnectionResetError("the client is gone")
         return body
     chunks, size = [body], len(body)
     while message.get("more_body", False):

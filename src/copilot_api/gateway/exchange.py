@@ -1,5 +1,7 @@
 """`Gateway.exchange`: the whole life of one call, in order. Each room is entered once."""
 
+from functools import partial
+
 from copilot_api.admission.service import Admission
 from copilot_api.clock import Clock
 from copilot_api.gateway.call import Answer, Call
@@ -40,10 +42,6 @@ class Gateway:
             await self._catalog.wait_known(CATALOG_PATIENCE_SECONDS)
         plan = make_plan(request, surface, key, self._catalog.current)
 
-        async def on_silence() -> None:
-            record.answering()
-            await answer.keep_alive()
-
         async with self._admission.admit(call.request_id, key, plan.model.id) as permit:
             record.dispatched(plan, permit.queue_seconds)
             upstream_request = UpstreamRequest(
@@ -55,9 +53,16 @@ class Gateway:
                 is_streamed=request.is_streamed,
                 request_id=call.request_id,
             )
-            reply = await self._upstream.open(upstream_request, on_silence if request.is_streamed else None)
+            on_silence = partial(_keep_alive, record, answer) if request.is_streamed else None
+            reply = await self._upstream.open(upstream_request, on_silence)
             try:
                 relay = relay_stream if request.is_streamed else relay_whole
                 await relay(reply, surface, request, record, answer, int(call.arrived_at.timestamp()))
             finally:
                 reply.close()
+
+
+async def _keep_alive(record: Record, answer: Answer) -> None:
+    """Tell the client of a stream that we are still here; its status leaves with that."""
+    record.answering()
+    await answer.keep_alive()

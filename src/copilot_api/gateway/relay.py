@@ -5,15 +5,12 @@ One loop: bytes in, events edited, usage noted, bytes out. Waiting to send is th
 faster than the client takes it.
 """
 
-from copilot_api.errors import UpstreamFailed
 from copilot_api.gateway.call import Answer
 from copilot_api.gateway.settlement import Record
 from copilot_api.gateway.surface import Surface
 from copilot_api.protocols.base import ParsedRequest
 from copilot_api.upstream.client import cut_error
 from copilot_api.upstream.transport import Reply, Silence, TransportError
-
-MAX_WHOLE_BYTES = 256 * 1024 * 1024
 
 
 async def relay_whole(
@@ -82,16 +79,7 @@ async def _relay_whole_as_stream(
 
 
 async def _read_whole(reply: Reply) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
     try:
-        while chunk := await reply.read():
-            if isinstance(chunk, Silence):
-                continue
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > MAX_WHOLE_BYTES:
-                raise UpstreamFailed("GitHub Copilot's answer does not end")
+        return await reply.read_all()
     except TransportError as error:
         raise cut_error(error) from error
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)

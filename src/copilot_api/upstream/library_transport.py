@@ -11,9 +11,11 @@ import aiohttp
 from copilot_api.upstream.transport import (
     CONNECT_SECONDS,
     MAX_SILENCE_SECONDS,
+    MAX_WHOLE_BYTES,
     SILENCE,
     ConnectFailed,
     ConnectionBroken,
+    NotHttp,
     Silence,
     SilentTooLong,
 )
@@ -96,6 +98,18 @@ class LibraryReply:
             raise SilentTooLong(f"no byte for {MAX_SILENCE_SECONDS:.0f} s") from error
         except aiohttp.ClientError as error:
             raise ConnectionBroken(str(error) or type(error).__name__) from error
+
+    async def read_all(self) -> bytes:
+        """See `Reply`."""
+        chunks: list[bytes] = []
+        size = 0
+        while chunk := await self.read():
+            if not isinstance(chunk, Silence):
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > MAX_WHOLE_BYTES:
+                    raise NotHttp("the answer does not end")
+        return b"".join(chunks)
 
     def close(self) -> None:
         """See `Reply`."""

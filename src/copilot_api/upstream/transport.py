@@ -26,6 +26,8 @@ Models think for minutes without a byte; under ten minutes a read timeout cuts g
 IDLE_CONNECTION_SECONDS = 55.0
 HIGH_WATER_BYTES = 256 * 1024
 MAX_HEAD_BYTES = 256 * 1024
+MAX_WHOLE_BYTES = 256 * 1024 * 1024
+"""The most that is kept of an answer that is read whole."""
 
 
 class TransportError(Exception):
@@ -86,6 +88,10 @@ class Reply(Protocol):
         The next bytes as they came; `b""` at the end, `SILENCE` when there was none for a while. Raises
         `TransportError`.
         """
+        ...
+
+    async def read_all(self) -> bytes:
+        """All that is left of the body, however long the upstream is silent. Raises `TransportError`."""
         ...
 
     def close(self) -> None:
@@ -324,6 +330,20 @@ class Connection(asyncio.Protocol):
         if self._is_paused and not self.is_lost:
             self._is_paused = False
             self._transport.resume_reading()
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    async def read_all(self) -> bytes:
+        """See `Reply`."""
+        while not self._is_complete:
+            if self._body_error is not None:
+                raise self._body_error
+            if self._waiting_bytes > MAX_WHOLE_BYTES:
+                raise NotHttp("the answer does not end")
+            if self._is_paused:
+                self._is_paused = False
+                self._transport.resume_reading()
+            await self._wait()
+        chunks, self._chunks = self._chunks, []
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def close(self) -> None:

@@ -2,21 +2,27 @@
 The journal: usage events on their way into the database, in append-only files that survive `kill -9`.
 
 A call is journalled twice: when it is dispatched (as the event it would be if we died now: `interrupted`) and when it
-ends. A record is one line, written by one `write` to a file opened for appending, so that a killed process leaves
-whole lines and at most one torn one; each line carries its own checksum.
+ends. A record is one line with its own checksum:
 
     crc32 in hex, kind ("B" begin, "E" end), JSON of the event, line feed
 
+A segment is a file of fixed size, allocated when it is opened and mapped into memory: to append is to copy a line
+behind the last one. The copy is in the kernel's page cache as soon as it is made, so it outlives the process, without a
+system call on the way of any call; a full disk shows when a segment is opened, never in the middle of a line. Behind
+the last line there are zeros. Nothing here syncs to the disk: what is at stake is a killed process, not a power cut,
+and a sync for each call would cost more than the call.
+
 Every process writes segments of its own and holds a lock on them. A segment whose lock is free belongs to a process
-that is gone: whoever finds it brings it in. Nothing here syncs to the disk: what is at stake is a killed process, not
-a power cut, and a sync for each call would cost more than the call.
+that is gone: whoever finds it brings it in.
 """
 
 import fcntl
+import mmap
 import os
 import zlib
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,8 +31,9 @@ import msgspec
 from copilot_api.usage.models import UsageEvent
 
 BEGIN, END = b"B", b"E"
-SEGMENT_BYTES = 16 * 1024 * 1024
+SEGMENT_BYTES = 4 * 1024 * 1024
 _SUFFIX = ".journal"
+_UNFINISHED_SUFFIX = ".new"
 _READ_BYTES = 1024 * 1024
 
 _encode = msgspec.json.Encoder().encode
@@ -59,6 +66,10 @@ class Segment:
 
     path: Path
     descriptor: int
+    end: int = 0
+    """Where the last whole line ends."""
+    memory: mmap.mmap | None = None
+    """Where it is written, in the process that writes it."""
     position: int = 0
     """Everything before it is in the database."""
     open_calls: dict[str, UsageEvent] = field(default_factory=dict)
@@ -67,12 +78,12 @@ class Segment:
     @property
     def writer(self) -> str:
         """Which process wrote it."""
-        return self.path.name.rpartition("-")[0]
+        return _writer_of(self.path)
 
     @property
     def waiting_bytes(self) -> int:
         """How much of it is not in the database yet."""
-        return max(0, os.fstat(self.descriptor).st_size - self.position)
+        return self.end - self.position
 
     @property
     def is_deleted(self) -> bool:
@@ -81,12 +92,14 @@ class Segment:
 
     def read(self) -> Iterator[tuple[bytes, UsageEvent | None, int]]:
         """
-        The records after `position`: kind, event, and where the next record begins.
-
-        A line that cannot be read has no event. A last line without its line feed is not there yet, or torn.
+        The records after `position`: kind, event, and where the next record begins. A line that cannot be read has no
+        event.
         """
-        position, offset, rest = self.position, self.position, b""
-        while chunk := os.pread(self.descriptor, _READ_BYTES, offset):
+        position, offset, end, rest = self.position, self.position, self.end, b""
+        while offset < end:
+            chunk = os.pread(self.descriptor, min(_READ_BYTES, end - offset), offset)
+            if not chunk:
+                return  # somebody cut the file short
             offset += len(chunk)
             lines = (rest + chunk).split(b"\n")
             rest = lines.pop()
@@ -102,6 +115,9 @@ class Segment:
 
     def close(self) -> None:
         """Let go of the file, and of the lock on it."""
+        if self.memory is not None:
+            self.memory.close()
+            self.memory = None
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
@@ -109,7 +125,7 @@ class Segment:
 
 class JournalWriter:
     """
-    Appends the records of this process. Every method may raise `OSError`: a full disk, a directory that is gone.
+    Appends the records of this process. `append` may raise `OSError`: a full disk, a directory that is gone.
 
     One thread appends; another reads `segments` and removes those that it is done with, never the `active` one.
     """
@@ -119,7 +135,7 @@ class JournalWriter:
         self._name = name
         self._segment_bytes = segment_bytes
         self._number = 0
-        self._size = 0
+        self._is_rotating = False
         self.segments: deque[Segment] = deque()
         """What this process has written and nobody has removed, oldest first."""
         self.active: Segment | None = None
@@ -127,59 +143,102 @@ class JournalWriter:
 
     def append(self, kind: bytes, event: UsageEvent) -> None:
         """Hand one record to the kernel: from here on it outlives this process."""
-        active = self.active
-        if active is None or self._size >= self._segment_bytes:
-            active = self._open_next()
         line = render_record(kind, event)
-        written = os.write(active.descriptor, line)
-        self._size += written
-        if written != len(line):
-            self.active = None  # a disk that filled up in the middle of a line: the next record begins a segment
-            raise OSError("the journal could not be written whole")
+        segment = self.active
+        memory = None if segment is None else segment.memory
+        if segment is None or memory is None or self._is_rotating or segment.end + len(line) > len(memory):
+            segment, memory = self._open_next(len(line))
+        end = segment.end + len(line)
+        memory[segment.end : end] = line
+        segment.end = end
 
     def rotate(self) -> None:
-        """Have the next record begin a segment."""
+        """Have the next record begin a segment. Any thread may ask."""
+        self._is_rotating = True
+
+    def close(self) -> None:
+        """There will be no next record: no segment is the active one any more."""
         self.active = None
 
-    def _open_next(self) -> Segment:
+    def _open_next(self, least_bytes: int) -> tuple[Segment, mmap.mmap]:
         self.active = None
         self._directory.mkdir(mode=0o700, exist_ok=True)
         self._number += 1
         path = self._directory / f"{self._name}-{self._number:06d}{_SUFFIX}"
-        fresh = path.with_suffix(".new")  # named as a segment only once it is locked: nobody may take it for an orphan
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        # Named as a segment only once it is locked: nobody may take it for an orphan.
+        fresh = path.with_suffix(_UNFINISHED_SUFFIX)
+        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(fresh, flags, 0o600)
+        size = max(self._segment_bytes, least_bytes)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            os.posix_fallocate(descriptor, 0, size)
+            memory = mmap.mmap(descriptor, size)
             fresh.rename(path)
         except OSError:
             os.close(descriptor)
+            with suppress(OSError):
+                fresh.unlink()
             raise
-        segment = Segment(path, descriptor)
-        self._size = 0
+        segment = Segment(path, descriptor, memory=memory)
         self.segments.append(segment)
         self.active = segment
-        return segment
+        self._is_rotating = False
+        return segment, memory
 
 
 def adopt_segments(directory: Path, writer: str) -> list[Segment]:
-    """The segments of processes that are gone, locked so that nobody else brings them in too; oldest first."""
+    """
+    The segments of processes that are gone, locked so that nobody else brings them in too; oldest first.
+
+    A process's segments are taken all or none: a call may begin in one of them and end in the next.
+    """
+    if not directory.is_dir():
+        return []
+    for path in directory.glob(f"*{_UNFINISHED_SUFFIX}"):
+        segment = _lock(path)
+        if segment is not None:
+            segment.remove()  # nothing is written to it before it has its name
     adopted: list[Segment] = []
-    for path in sorted(directory.glob(f"*{_SUFFIX}")) if directory.is_dir() else []:
-        if path.name.startswith(f"{writer}-"):
-            continue
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError:
-            continue
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(descriptor)
-            continue
-        segment = Segment(path, descriptor)
-        if segment.is_deleted:  # brought in and deleted between the listing and the lock
-            segment.close()
-            continue
-        adopted.append(segment)
+    paths = sorted(path for path in directory.glob(f"*{_SUFFIX}") if _writer_of(path) != writer)
+    for name in dict.fromkeys(map(_writer_of, paths)):
+        found = [_lock(path) for path in paths if _writer_of(path) == name]
+        taken = [segment for segment in found if segment is not None]
+        if len(taken) == len(found):
+            adopted += [segment for segment in taken if not segment.is_deleted]
+        else:
+            for segment in taken:
+                segment.close()
     return adopted
+
+
+def _writer_of(path: Path) -> str:
+    return path.name.rpartition("-")[0]
+
+
+def _lock(path: Path) -> Segment | None:
+    """The segment in `path`, if no living process has it."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return Segment(path, descriptor, end=_find_end(descriptor))
+
+
+def _find_end(descriptor: int) -> int:
+    """Where the last whole line before the first zero ends; what comes after it was being written at the very end."""
+    offset = end = 0
+    while chunk := os.pread(descriptor, _READ_BYTES, offset):
+        written = chunk.partition(b"\0")[0]
+        last = written.rfind(b"\n")
+        if last >= 0:
+            end = offset + last + 1
+        if len(written) < len(chunk):
+            break
+        offset += len(chunk)
+    return end

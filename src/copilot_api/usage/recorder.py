@@ -111,11 +111,26 @@ class UsageRecorder:
         """Store what is journalled, then end. What cannot be stored now waits in the journal for the next start."""
         self._stop.set()
         self._thread.join(seconds)
-        if not self._thread.is_alive():
-            self._writer.rotate()
-            self.drain()
-            for segment in [*self._adopted, *self._writer.segments]:
-                segment.close()
+        if self._thread.is_alive():
+            return
+        is_stored = self.drain()
+        if not is_stored:
+            self._save_backlog()
+        self._writer.close()
+        self._remove_finished()
+        for segment in [*self._adopted, *self._writer.segments]:
+            segment.close()
+
+    def _save_backlog(self) -> None:
+        """What waits in memory goes to the journal if that can be written again, else it is lost, and said to be."""
+        while self._backlog:
+            try:
+                self._writer.append(END, self._backlog[0])
+            except OSError:
+                self.lost += len(self._backlog)
+                self._observe(EventsLost(self.lost))
+                return
+            self._backlog.popleft()
 
     @property
     def waiting_bytes(self) -> int:
@@ -141,16 +156,17 @@ class UsageRecorder:
         """One round: everything journalled so far into the database. False when the database could not be written."""
         with self._round:
             try:
-                self._drain_backlog()
                 self._drain_adopted()
                 self._drain_own()
+                self._drain_backlog()
                 self._rounds += 1
                 if self._rounds % LAST_USED_EVERY == 0 or self._stop.is_set():
                     self._store_last_used()
-            except (GatewayError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 -- whatever it is, the events are safe and must be tried again
+                reason = error.message if isinstance(error, GatewayError) else f"{type(error).__name__}: {error}"
                 if self.storage_failure is None:
-                    self._observe(UsageStorageBroken(str(error)))
-                self.storage_failure = str(error)
+                    self._observe(UsageStorageBroken(reason))
+                self.storage_failure = reason
                 return False
             if self.storage_failure is not None:
                 self.storage_failure = None
@@ -161,14 +177,20 @@ class UsageRecorder:
         while self._backlog:
             batch = [self._backlog[index] for index in range(min(BATCH_EVENTS, len(self._backlog)))]
             self._repository.add_events(batch)
-            for _ in batch:
+            for event in batch:
                 self._backlog.popleft()
+                for segment in self._writer.segments:
+                    segment.open_calls.pop(event.request_id, None)  # it began in the journal and ended in memory
+        self._remove_finished()
 
     def _drain_own(self) -> None:
         for segment in list(self._writer.segments):
             if segment is self._writer.active and segment.is_deleted:
                 self._writer.rotate()  # what is written from now on would be lost with us
             self._store(segment)
+        self._remove_finished()
+
+    def _remove_finished(self) -> None:
         for segment in list(self._writer.segments):
             if segment is not self._writer.active and not segment.open_calls and not segment.waiting_bytes:
                 self._writer.segments.remove(segment)

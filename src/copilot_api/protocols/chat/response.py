@@ -22,12 +22,18 @@ class _Choice(msgspec.Struct):
     finish_reason: str | None = None
 
 
-_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_decode_choices = msgspec.json.Decoder(list[_Choice] | None).decode
-_decode_usage = msgspec.json.Decoder(wire.ChatUsage | None).decode
-_decode_charge = msgspec.json.Decoder(CopilotUsage | None).decode
-_NULL = msgspec.Raw(b"null")
-_NONE = {b"null", b"0", b'""'}
+class _Answer(msgspec.Struct):
+    choices: list[_Choice] | None
+    model: msgspec.Raw = msgspec.Raw(b"null")
+    object: str | None = None
+    id: str | None = None
+    created: int | float | None = None
+    usage: wire.ChatUsage | None = None
+    copilot_usage: CopilotUsage | None = None
+
+
+_decode_answer = msgspec.json.Decoder(_Answer).decode
+_OPENING = b'{"object":"chat.completion",'
 
 
 class ChatAnswer:
@@ -47,26 +53,36 @@ def parse_response(source: bytes, *, model: str, choices: int, now: int) -> Chat
     `created`. Raises `UpstreamFailed` when it is no chat answer.
     """
     try:
-        fields = _decode_fields(source)
-        choices_found = _decode_choices(fields.get("choices", _NULL)) or []
-        usage_found = _decode_usage(fields.get("usage", _NULL))
-        charge = _decode_charge(fields.get("copilot_usage", _NULL))
+        answer = _decode_answer(source)
     except (msgspec.DecodeError, RecursionError) as error:
         raise UpstreamFailed("GitHub Copilot answered something that is not a chat completion") from error
-    if not choices_found:
+    found = answer.choices
+    if not found:
         raise UpstreamFailed("GitHub Copilot answered without any choice")
+    charge = answer.copilot_usage
+    usage = answer.usage.to_usage(charge) if answer.usage else None
+    nano_aiu = charge.nano_aiu if charge else None
+    is_merged = choices == 1 and (len(found) > 1 or found[0].index != 0)
+    named = b'"model":%b' % answer.model
+    if answer.object is None and answer.id and answer.created and not is_merged and source.count(named) == 1:
+        # Nearly every answer: only its name is to be changed and its kind to be added. The rest leaves as it came.
+        opened = source.replace(named, b'"model":%b' % msgspec.json.encode(model))
+        if opened.startswith(b'{"'):
+            return ChatAnswer(_OPENING + opened[1:], usage, nano_aiu)
+    return ChatAnswer(_mended(source, answer, model, now, is_merged=is_merged), usage, nano_aiu)
+
+
+def _mended(source: bytes, answer: _Answer, model: str, now: int, *, is_merged: bool) -> bytes:
+    """The answer with everything that a strict client needs."""
+    fields = msgspec.json.decode(source, type=dict[str, msgspec.Raw])
     edits: dict[str, bytes | None] = {"object": b'"chat.completion"', "model": msgspec.json.encode(model)}
-    if bytes(fields.get("created", _NULL)) in _NONE:
+    if not answer.created:
         edits["created"] = b"%d" % now
-    if bytes(fields.get("id", _NULL)) in _NONE:
+    if not answer.id:
         edits["id"] = b'"chatcmpl-%d"' % now
-    if choices == 1 and (len(choices_found) > 1 or choices_found[0].index != 0):
+    if is_merged:
         edits["choices"] = msgspec.json.encode([_merge_choices(msgspec.json.decode(fields["choices"]))])
-    return ChatAnswer(
-        rewrite(fields, edits),
-        usage_found.to_usage(charge) if usage_found else None,
-        charge.nano_aiu if charge else None,
-    )
+    return rewrite(fields, edits)
 
 
 def _merge_choices(choices: list[dict[str, Any]]) -> dict[str, Any]:
