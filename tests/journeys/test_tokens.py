@@ -1,6 +1,5 @@
 """The GitHub credential and the Copilot tokens made of it: renewed in time, once, and never the caller's trouble."""
 
-import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,20 +8,14 @@ from typing import Any
 
 import pytest
 
-from tests.harness import GITHUB_TOKEN, GatewayProcess, Program, Simulator, http_json, wait_until
+from tests.harness import GITHUB_TOKEN, GatewayProcess, Simulator, http_json, wait_until
+from tests.journeys.commands import ListeningGateway, run_gateway
 from tests.journeys.conftest import Journey
 from tests.journeys.markers import chat, fault, say
 from tests.journeys.wire import CHAT, Answer
 
 TOKEN_PATH = "/copilot_internal/v2/token"
 REVOKED = "token_401_bad_github_token"
-
-
-class UnreadyGateway(GatewayProcess):
-    """One that is not expected to become ready."""
-
-    def start(self) -> None:
-        Program.start(self)
 
 
 @pytest.fixture(scope="module")
@@ -160,18 +153,11 @@ def test_a_classic_token_is_refused_before_it_is_sent_anywhere(
     if given == "file":
         home.mkdir()
         (home / "github_token").write_text(token)
-    ended = subprocess.run(
-        gateway.arguments,
-        env=gateway.environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ended.returncode == 2
-    assert "ghp_" in ended.stderr
-    assert "hint: run 'copilot-api auth login'" in ended.stderr
-    assert token not in ended.stdout + ended.stderr
+    ended = run_gateway(gateway)
+    assert ended.code == 2
+    assert "ghp_" in ended.err
+    assert "hint: run 'copilot-api auth login'" in ended.err
+    assert token not in ended.out + ended.err
     assert lone_simulator.requests == []
 
 
@@ -186,7 +172,7 @@ def readiness(gateway: GatewayProcess) -> tuple[int, Any]:
 def test_a_revoked_credential_shows_at_the_start(home: Path, lone_simulator: Simulator) -> None:
     """The gateway runs and says what is wrong, in `/readyz` and to every caller."""
     lone_simulator.post("/_sim/faults", {"name": REVOKED})
-    with UnreadyGateway(home, lone_simulator.url) as gateway:
+    with ListeningGateway(home, lone_simulator.url) as gateway:
         journey = Journey(gateway, lone_simulator, gateway.create_key("revoked"))
         wait_until(lambda: "Bad credentials" in str(readiness(gateway)[1]), 5, "the reason")
         status, document = readiness(gateway)
@@ -217,7 +203,7 @@ def test_a_credential_that_is_revoked_later_shows_and_mends_itself(tokens: Journ
 
 def test_an_account_without_copilot_shows_the_reason(home: Path, lone_simulator: Simulator) -> None:
     lone_simulator.post("/_sim/faults", {"name": "token_403_no_copilot_access"})
-    with UnreadyGateway(home, lone_simulator.url) as gateway:
+    with ListeningGateway(home, lone_simulator.url) as gateway:
         journey = Journey(gateway, lone_simulator, gateway.create_key("no access"))
         wait_until(lambda: "no_copilot_access" in str(readiness(gateway)[1]), 5, "the reason")
         answer = journey.send(CHAT, chat("hello"))

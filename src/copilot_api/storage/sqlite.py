@@ -12,11 +12,13 @@ import time
 from collections.abc import Generator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import URL
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.dml import Insert
 
@@ -28,6 +30,7 @@ BUSY_SECONDS = 5.0
 """How long a statement waits for another process's lock."""
 
 _MODE = "sqlite_begin"
+_INODE = "inode"
 _SYNCHRONOUS = "sqlite_synchronous"
 _WAL_ATTEMPTS = 100
 _WAL_PAUSE_SECONDS = 0.02
@@ -49,12 +52,15 @@ class SqliteBackend:
         except OSError as error:
             raise StorageUnavailable(f"the database cannot be opened ({error.strerror}): {path}") from error
         self._reading = create_engine(
-            URL.create("sqlite", database=os.fspath(path)),
+            # Not to be made anew if somebody deletes it: an empty file would take nothing and say nothing.
+            URL.create("sqlite", database=f"file:{quote(os.fspath(path))}", query={"uri": "true", "mode": "rw"}),
             connect_args={"timeout": busy_seconds},
             # A statement's values, digests of keys among them, have no place in an error.
             hide_parameters=True,
         )
-        event.listen(self._reading, "connect", _prepare_connection)
+        event.listen(self._reading, "connect", self._connected)
+        event.listen(self._reading, "checkout", self._checked_out)
+        event.listen(self._reading, "handle_error", _forget_broken)
         event.listen(self._reading, "begin", _begin)
         self._writing = self._reading.execution_options(**{_MODE: "IMMEDIATE"})
         self._writing_durably = self._writing.execution_options(**{_SYNCHRONOUS: "FULL"})
@@ -77,6 +83,21 @@ class SqliteBackend:
     def insert_new(self, table: Table) -> Insert:
         """See `Backend`."""
         return insert(table).on_conflict_do_nothing(index_elements=list(table.primary_key.columns))
+
+    def _connected(self, connection: DBAPIConnection, entry: ConnectionPoolEntry) -> None:
+        entry.info[_INODE] = self._inode()
+        _prepare_connection(connection)
+
+    def _checked_out(self, _connection: DBAPIConnection, entry: ConnectionPoolEntry, _proxy: object) -> None:
+        """A file that was deleted or replaced is still open here, and what is written to it is written for nobody."""
+        if entry.info.get(_INODE) != self._inode():
+            raise DisconnectionError("the database file was deleted or replaced")
+
+    def _inode(self) -> int:
+        try:
+            return self._path.stat().st_ino
+        except OSError:
+            return 0
 
     @contextmanager
     def migrating(self) -> Generator[None]:
@@ -111,7 +132,14 @@ class SqliteBackend:
         return self._path.with_name(f"{self._path.name}.{suffix}")
 
 
-def _prepare_connection(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+def _forget_broken(context: ExceptionContext) -> None:
+    """A connection keeps what it has read of a broken file, also when the file has been mended: so it is not kept."""
+    code = getattr(context.original_exception, "sqlite_errorcode", 0)
+    if code & 0xFF in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_IOERR}:
+        context.is_disconnect = True
+
+
+def _prepare_connection(connection: DBAPIConnection) -> None:
     assert isinstance(connection, sqlite3.Connection)  # noqa: S101 -- for the type checker: the engine has no other driver
     try:
         connection.isolation_level = None

@@ -1,0 +1,387 @@
+"""
+Writes the reference pages that are facts of the code: `errors.md`, `cli.md` and `settings.md`.
+
+    .venv/bin/python docs/generate.py           write them
+    .venv/bin/python docs/generate.py --check   exit 1 when one of them is stale, and say which
+
+The facts (codes, statuses, flags, defaults, types) come from the package. What only a person can say stands in the
+tables below; a setting without its sentence here is an error.
+"""
+
+import pkgutil
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+
+import click
+import msgspec
+
+import copilot_api
+from copilot_api.cli.program import program
+from copilot_api.config.loader import ConfigFile
+from copilot_api.errors import GatewayError
+
+REFERENCE = Path(__file__).parent / "reference"
+_NOTICE = "<!-- Made by docs/generate.py from the code: change the code or that script, then run it. -->"
+
+GROUPS = {
+    1: "1xx: the request",
+    2: "2xx: key and admission",
+    3: "3xx: the upstream",
+    4: "4xx: storage",
+    9: "9xx: the gateway itself",
+}
+
+COMMAND_LINE_ONLY = {
+    "KeyNotFound", "LoginRefused", "SchemaTooNew", "DataDirectoryUnusable", "OpenBindRefused", "AddressUnusable",
+    "ConfigInvalid",
+}  # fmt: skip
+"""Errors that end a command and are never an HTTP answer."""
+
+ADVICE = {
+    "BadRequest": "`param` names the field where there is one, and the message says where malformed JSON breaks.",
+    "BodyTooLarge": "Also given when Copilot itself answers 413. The operator's limit is `limits.max_body_mb`.",
+    "RequestTimeout": "Headers have 30 s; a body may be silent for 60 s. Usual cause: a client that died, or a proxy "
+    "in between that buffers.",
+    "RouteNotFound": "A base URL that is wrong by a piece of path. `/v1` may be left out or doubled; `/v1/responses` "
+    "and `/v1/messages` are not served by this version.",
+    "HeadersTooLarge": "Usually cookies or tracing baggage that a proxy added.",
+    "Unauthorized": "The message says which case it is: no key, a key of another service, an unknown one, or one that "
+    "was revoked, has expired, or was rotated. See [keys](../guides/keys.md).",
+    "ModelNotAllowed": "The key was made with `--models` and this model is not among them.",
+    "ModelNotFound": "The name is not in the account's catalog, or its owner has not enabled the model on GitHub. "
+    "`GET /v1/models` shows what can be used.",
+    "ModelLacksEndpoint": "Copilot serves this model only on an endpoint that this version does not have, such as "
+    "`/responses`.",
+    "RateLimited": "The gateway was started with `--rate-limit` and without `--wait`. Copilot's own limit is "
+    "[another error](#upstream_rate_limited-upstreamratelimited), though it may carry the same code.",
+    "NotApproved": "No answer within 120 s is a no.",
+    "UpstreamRefused": "Status (400 or 422) and code are Copilot's own, so that clients which act on a code find it. "
+    "A prompt that is too long always has the code `context_length_exceeded`.",
+    "UpstreamRateLimited": "The code is Copilot's own where it gave one; the status is 503 when Copilot was "
+    "overloaded. Not repeated by the gateway: repeating is what gets accounts suspended.",
+    "UpstreamQuotaExceeded": "Copilot answers 402; clients understand 429 with the type `insufficient_quota`.",
+    "UpstreamFailed": "Tried up to three times within 20 s where that is safe, that is, before the first byte of an "
+    "answer. With the hint to upgrade, Copilot no longer accepts the client version that the gateway announces.",
+    "UpstreamTimeout": "No byte for 15 minutes, or Copilot gave up itself (408, 504, 529).",
+    "UpstreamCut": "Inside a stream: the last event is this error and no `[DONE]` follows.",
+    "UpstreamUnauthorized": "A fresh Copilot token was tried once. `copilot-api auth status` says what GitHub thinks "
+    "of the credential; `copilot-api auth login` makes a new one.",
+    "CatalogUnavailable": "Right after the start a call waits up to 5 s for the catalog before it gets this.",
+    "UpstreamForbidden": "Also for an account without a Copilot subscription. The message is GitHub's.",
+    "LoginRefused": "The code was refused on GitHub's page, or was not typed in time.",
+    "StorageUnavailable": "Model calls never get this once the keys are known: they go on without the database. "
+    "`GET /usage` and the commands need it. See [failure modes](../concepts/failure-modes.md).",
+    "SchemaTooNew": "An older copilot-api on a newer database. Nothing was changed.",
+    "DataDirectoryUnusable": "A symbolic link, another owner, or no right to write.",
+    "InternalError": "Report it with the log line of that request id.",
+    "ShuttingDown": "The calls under way did not end within `--drain-seconds`, or a second signal came.",
+    "OpenBindRefused": "Authentication is off and others can reach the address.",
+    "AddressUnusable": "The port is taken, or the host name is not known.",
+    "ConfigInvalid": "The message has the path of the field. Nothing was changed.",
+}
+
+SETTINGS = {
+    "version": "The version of this file's form.",
+    "$schema": "For editors; the gateway reads nothing from it.",
+    "limits.max_body_mb": "The largest request body, in MiB. A larger one is refused with 413 before it is read.",
+    "features.auth": "`false` lets everybody in without a key, as `--no-auth` does and with the same guard.",
+}
+
+VARIABLES = (
+    ("COPILOT_API_HOME", "the data directory"),
+    ("XDG_DATA_HOME", "its parent, when `COPILOT_API_HOME` is not set; else `~/.local/share`"),
+    ("GH_TOKEN", "a GitHub token, like `--github-token`; `COPILOT_API_GITHUB_TOKEN` comes first"),
+    ("COPILOT_API_GITHUB_URL", "in place of `https://github.com` (device login)"),
+    ("COPILOT_API_GITHUB_API_URL", "in place of `https://api.github.com` (token, user, quota)"),
+    ("COPILOT_API_UPSTREAM_URL", "in place of the Copilot API host that GitHub names"),
+    ("HTTP_PROXY, HTTPS_PROXY, NO_PROXY", "obeyed with `--proxy-env` only"),
+    ("SSL_CERT_FILE", "read by OpenSSL: certificate authorities to trust instead of the system's"),
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write or check every page."""
+    is_check = "--check" in arguments
+    stale: list[str] = []
+    for name, text in render_pages():
+        path = REFERENCE / name
+        if path.exists() and path.read_text() == text:
+            continue
+        stale.append(name)
+        if not is_check:
+            path.write_text(text)
+    if is_check and stale:
+        sys.stderr.write(f"stale, run docs/generate.py: {', '.join(stale)}\n")
+        return 1
+    return 0
+
+
+def render_pages() -> Iterator[tuple[str, str]]:
+    """Each page's name and text."""
+    yield "errors.md", render_errors()
+    yield "cli.md", render_cli()
+    yield "settings.md", render_settings()
+
+
+# Errors -----------------------------------------------------------------------------------------------------------
+
+
+def list_errors() -> list[type[GatewayError]]:
+    """Every error class of the package, in the order of their numbers."""
+    for module in pkgutil.walk_packages(copilot_api.__path__, "copilot_api."):
+        if not module.name.endswith("__main__") and ".migrations" not in module.name:
+            import_module(module.name)
+    found: set[type[GatewayError]] = set()
+    waiting = [GatewayError]
+    while waiting:
+        children = waiting.pop().__subclasses__()
+        found.update(children)
+        waiting += children
+    return sorted(found, key=lambda error: (error.number, error is not _root_of(error), error.__name__))
+
+
+def _root_of(error: type[GatewayError]) -> type[GatewayError]:
+    """The class that has the error's number first."""
+    return [each for each in error.__mro__ if issubclass(each, GatewayError) and each.number == error.number][-1]
+
+
+def error_heading(error: type[GatewayError]) -> str:
+    """The heading of an error on its page."""
+    return f"`{error.code}` ({error.__name__})"
+
+
+def render_errors() -> str:
+    """`errors.md`."""
+    errors = list_errors()
+    rows = [
+        (
+            str(error.number),
+            f"[`{error.code}`](#{_anchor(error_heading(error))})",
+            str(error.status) if error.__name__ not in COMMAND_LINE_ONLY else "command line",
+        )
+        for error in errors
+    ]
+    lines = [
+        "# Errors",
+        "",
+        _NOTICE,
+        "",
+        "Every error has a stable `code`. The HTTP body is OpenAI's envelope:",
+        "",
+        "```json",
+        '{"error": {"message": "…; what to do next (request id: req_…)", "type": "…", "param": null, "code": "…"}}',
+        "```",
+        "",
+        "The request id is also in the header `x-request-id`, in the ledger and in the log. Where repeating the call",
+        "cannot help, the answer carries `x-should-retry: false`, which the OpenAI SDKs obey. In a stream whose status",
+        "is already sent, the same body comes as the last event, and no `[DONE]` follows. Errors that Copilot gave a code",
+        "of its own (numbers 301 to 303 and 310) are answered with that code, since clients act on it.",
+        "",
+        "On the command line the same errors end a command: `error:` and `hint:` on standard error, exit code 2 where",
+        "the command was refused or called wrongly, else 1.",
+        "",
+        *_table(("number", "code", "status"), rows),
+    ]
+    group = 0
+    for error in errors:
+        if error.number // 100 != group:
+            group = error.number // 100
+            lines += ["", f"## {GROUPS[group]}"]
+        lines += ["", f"### {error_heading(error)}", "", *_describe_error(error)]
+    return "\n".join(lines) + "\n"
+
+
+def _describe_error(error: type[GatewayError]) -> list[str]:
+    facts = [f"number {error.number}"]
+    if error.__name__ in COMMAND_LINE_ONLY:
+        facts += [f"exit code {2 if error.is_final else 1}", "command line only"]
+    else:
+        facts += [
+            f"status {error.status}",
+            f"type `{error.kind}`",
+            f"cause in the ledger `{error.cause}`",
+            "do not repeat" if error.is_final else "may be repeated",
+        ]
+    lines = [_sentence(error.__doc__ or ""), "", " · ".join(facts)]
+    if error.hint:
+        lines += ["", f"Hint that comes with it: {error.hint}"]
+    if error.__name__ in ADVICE:
+        lines += ["", ADVICE[error.__name__]]
+    return lines
+
+
+# Command line -----------------------------------------------------------------------------------------------------
+
+
+def list_commands() -> list[tuple[str, click.Command]]:
+    """Every command by its full name, groups before what is in them."""
+    found: list[tuple[str, click.Command]] = []
+    root = click.Context(program, info_name="copilot-api")
+    for name in program.list_commands(root):
+        command = program.get_command(root, name)
+        if command is None:
+            continue
+        found.append((name, command))
+        if isinstance(command, click.Group):
+            found += [(f"{name} {child}", each) for child, each in command.commands.items()]
+    return found
+
+
+def render_cli() -> str:
+    """`cli.md`."""
+    commands = list_commands()
+    rows = [
+        (f"[`{name}`](#{_anchor(f'copilot-api {name}')})", _sentence(command.help or "")) for name, command in commands
+    ]
+    lines = [
+        "# Command line",
+        "",
+        _NOTICE,
+        "",
+        "`copilot-api COMMAND --help` shows the same. Every flag can also be given as the environment variable beside",
+        "it; a flag on the command line wins. Results go to standard output, messages to standard error.",
+        "",
+        "Exit codes: 0 it worked, 1 it failed, 2 it was refused or called wrongly, 130 it was interrupted.",
+        "",
+        "Durations are written `90s`, `15m`, `24h`, `30d`, `2w`. Moments are a duration (so long ago), a date such as",
+        "`2026-07-01`, or a date with a time such as `2026-07-01T12:00:00Z`; without an offset they are UTC.",
+        "",
+        *_table(("command", "does"), rows),
+    ]
+    for name, command in commands:
+        lines += ["", f"## `copilot-api {name}`", "", *_describe_command(name, command)]
+    return "\n".join(lines) + "\n"
+
+
+def _describe_command(name: str, command: click.Command) -> list[str]:
+    context = click.Context(command, info_name=f"copilot-api {name}")
+    usage = " ".join(["copilot-api", name, *command.collect_usage_pieces(context)])
+    paragraphs = [" ".join(text.split()) for text in (command.help or "").split("\n\n")]
+    lines = ["```text", usage, "```", ""]
+    for paragraph in filter(None, paragraphs):
+        lines += [paragraph, ""]
+    if command.epilog:
+        lines += [" ".join(command.epilog.split()), ""]
+    options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+    if options:
+        lines += _table(("flag", "default", "does", "variable"), [_option_row(each, context) for each in options])
+    return lines if lines[-1] else lines[:-1]
+
+
+def _option_row(option: click.Option, context: click.Context) -> tuple[str, ...]:
+    value = "" if option.is_flag else f" {option.make_metavar(context)}"
+    names = ", ".join(f"`{name}{value if name.startswith('--') else ''}`" for name in option.opts)
+    default = option.to_info_dict().get("default")
+    if option.required:
+        shown = "required"
+    elif option.is_flag or default is None or not option.show_default:
+        shown = ""
+    else:
+        shown = f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+    variables = option.envvar if isinstance(option.envvar, list) else [option.envvar] if option.envvar else []
+    return names, shown, option.help or "", ", ".join(f"`{variable}`" for variable in variables)
+
+
+# Settings ---------------------------------------------------------------------------------------------------------
+
+
+def list_settings(of: type[msgspec.Struct] = ConfigFile, prefix: str = "") -> list[tuple[str, str, str]]:
+    """Every setting of config.json: its path, its type in words, and its default as JSON."""
+    found: list[tuple[str, str, str]] = []
+    defaults = of()
+    for field in msgspec.structs.fields(of):
+        kind = msgspec.inspect.type_info(field.type)
+        path = prefix + field.encode_name
+        if isinstance(kind, msgspec.inspect.StructType):
+            found += list_settings(kind.cls, f"{path}.")
+        else:
+            default = msgspec.json.encode(getattr(defaults, field.name)).decode()
+            found.append((path, _type_in_words(kind), default))
+    return found
+
+
+def _type_in_words(kind: msgspec.inspect.Type) -> str:
+    if isinstance(kind, msgspec.inspect.IntType):
+        if kind.ge is not None and kind.ge == kind.le:
+            return f"the number {kind.ge}"
+        bounds = f" {kind.ge} to {kind.le}" if kind.ge is not None and kind.le is not None else ""
+        return f"whole number{bounds}"
+    if isinstance(kind, msgspec.inspect.BoolType):
+        return "true or false"
+    return "text"
+
+
+def render_settings() -> str:
+    """`settings.md`."""
+    settings = list_settings()
+    if missing := {path for path, _, _ in settings} ^ set(SETTINGS):
+        raise SystemExit(f"docs/generate.py: the table SETTINGS and config.json differ in {', '.join(sorted(missing))}")
+    rows = [(f"`{path}`", kind, f"`{default}`", SETTINGS[path]) for path, kind, default in settings]
+    context = click.Context(program)
+    start = program.get_command(context, "start")
+    options = [each for each in start.params if isinstance(each, click.Option)] if start else []
+    flags = [
+        (f"`{option.opts[0]}`", ", ".join(f"`{name}`" for name in option.envvar or []), option.help or "")
+        for option in options
+    ]
+    example = msgspec.json.format(msgspec.json.encode(ConfigFile()), indent=2).decode()
+    lines = [
+        "# Settings",
+        "",
+        _NOTICE,
+        "",
+        "`config.json` in the data directory, the environment, and the command line, which wins over the environment.",
+        "All are read once, when the gateway starts.",
+        "",
+        "## config.json",
+        "",
+        "The file is optional, and so is every field. A field that the gateway does not know, or a value of the wrong",
+        "type, is refused at the start with its path (exit code 2): no setting is kept without effect.",
+        "",
+        *_table(("setting", "type", "default", "does"), rows),
+        "",
+        "The file with every default:",
+        "",
+        "```json",
+        example,
+        "```",
+        "",
+        "## Flags of `start`",
+        "",
+        "Types and defaults are in the [command line reference](cli.md#copilot-api-start). A flag that is a switch is on",
+        "when its variable is `1` or `true`.",
+        "",
+        *_table(("flag", "variable", "does"), flags),
+        "",
+        "## Environment only",
+        "",
+        *_table(("variable", "what it names"), [(f"`{name}`", text) for name, text in VARIABLES]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+# Text -------------------------------------------------------------------------------------------------------------
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join([cell.replace("|", "\\|") for cell in cells]) + " |"
+
+    return [line(columns), f"|{'|'.join(['---'] * len(columns))}|", *map(line, rows)]
+
+
+def _sentence(text: str) -> str:
+    """The first paragraph, in one line."""
+    return " ".join(text.strip().split("\n\n")[0].split())
+
+
+def _anchor(heading: str) -> str:
+    """A heading's anchor as GitHub makes it."""
+    kept = [char for char in heading.lower() if char.isalnum() or char in " -_"]
+    return "".join(kept).replace(" ", "-")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
