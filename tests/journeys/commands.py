@@ -1,5 +1,6 @@
 """Commands as a stranger runs them: to their end, or on a terminal of their own."""
 
+import json
 import os
 import pty
 import re
@@ -8,6 +9,7 @@ import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -50,6 +52,22 @@ class ListeningGateway(GatewayProcess):
     def start(self) -> None:
         """Start it and wait until it listens."""
         Program.start(self)
+
+
+class JsonLoggingGateway(ListeningGateway):
+    """One whose log is JSON, where the address is a field."""
+
+    def __init__(self, home: Path, simulator_url: str, *flags: str, **environment: str) -> None:
+        super().__init__(home, simulator_url, *flags, COPILOT_API_LOG_FORMAT="json", **environment)
+
+    def _read(self, process: "subprocess.Popen[str]") -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            self.lines.append(line)
+            if line.startswith("{") and "url" in (fields := json.loads(line)):
+                self.url = fields["url"]
+                self._listening.set()
+        self._listening.set()
 
 
 class Terminal:

@@ -58,6 +58,16 @@ def open_descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def overwrite(segment: Segment, position: int, data: bytes) -> None:
+    with segment.path.open("r+b") as file:
+        file.seek(position)
+        file.write(data)
+
+
 # Records ----------------------------------------------------------------------------------------------------------
 
 
@@ -138,34 +148,39 @@ def test_a_full_segment_is_followed_by_another(spool: Path) -> None:
 def test_after_a_rotation_the_next_record_begins_a_segment(writer: JournalWriter) -> None:
     writer.append(BEGIN, EVENT)
     writer.rotate()
-    assert writer.active is None
     writer.append(END, EVENT)
     assert [read(segment) for segment in writer.segments] == [[(BEGIN, "r1")], [(END, "r1")]]
 
 
-def test_a_disk_that_fills_up_in_the_middle_of_a_line_is_an_error_and_the_next_line_is_whole(spool: Path) -> None:
-    """The limit on a file's size stands in for the disk; it holds for a whole process, hence one of its own."""
-    program = (
-        "import resource, sys; from pathlib import Path;"
-        "from copilot_api.usage.journal import BEGIN, END, JournalWriter;"
-        "from copilot_api.usage.models import UsageEvent;"
-        "writer = JournalWriter(Path(sys.argv[1]), name='w');"
-        "first, second = (UsageEvent(request_id=name, at='') for name in ('r1', 'r2'));"
-        "writer.append(BEGIN, first); size = writer.active.path.stat().st_size;"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (size + 30, resource.RLIM_INFINITY))\n"
-        "try: writer.append(END, first)\n"
-        "except OSError as error: print(error)\n"
-        "writer.append(END, second)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(spool)], check=True, timeout=30, capture_output=True, text=True
-    )
-    assert done.stdout == "the journal could not be written whole\n"
-    segments = adopt_segments(spool, "other")
-    records = [record for segment in segments for record in read(segment)]
-    assert records == [(BEGIN, "r1"), (END, "r2")]
-    for segment in segments:
-        segment.remove()
+def test_a_record_longer_than_a_segment_is_kept_whole(spool: Path) -> None:
+    writer = JournalWriter(spool, name="w", segment_bytes=100)
+    writer.append(BEGIN, EVENT)
+    writer.append(END, OTHER)
+    assert [read(segment) for segment in writer.segments] == [[(BEGIN, "r1")], [(END, "r2")]]
+    die(writer)
+
+
+def test_a_filled_segment_costs_no_memory(spool: Path) -> None:
+    """The journal is the queue while the database is away: what waits must wait on the disk."""
+    writer = JournalWriter(spool, name="w", segment_bytes=1024 * 1024)
+    long = UsageEvent(request_id="r1", at="", model="m" * 10_000)
+    for _ in range(200):
+        writer.append(END, long)
+    before = resident_bytes()
+    for _ in range(64 * 100):
+        writer.append(END, long)
+    assert resident_bytes() - before < 16 * 1024 * 1024
+    die(writer)
+
+
+def test_many_filled_segments_do_not_use_up_the_descriptors(spool: Path) -> None:
+    writer = JournalWriter(spool, name="w", segment_bytes=1)
+    before = open_descriptors()
+    for _ in range(200):
+        writer.append(END, EVENT)
+    assert open_descriptors() - before < 50
+    assert [read(segment) for segment in writer.segments] == [[(END, "r1")]] * 200
+    die(writer)
 
 
 def test_a_directory_that_is_a_file_is_an_error(spool: Path) -> None:
@@ -207,26 +222,12 @@ def test_reading_goes_on_where_it_stopped(writer: JournalWriter) -> None:
     assert read(segment) == [(END, "r1")]
 
 
-def test_a_torn_last_line_is_not_there_yet(writer: JournalWriter) -> None:
-    writer.append(BEGIN, EVENT)
-    (segment,) = writer.segments
-    line = render_record(END, EVENT)
-    with segment.path.open("ab") as file:
-        file.write(line[:20])
-        file.flush()
-        assert read(segment) == [(BEGIN, "r1")]
-        file.write(line[20:])
-        file.flush()
-        assert read(segment) == [(BEGIN, "r1"), (END, "r1")]
-
-
 def test_a_line_that_cannot_be_read_has_no_event_and_hides_no_other(writer: JournalWriter) -> None:
-    writer.append(BEGIN, EVENT)
+    for event in (EVENT, OTHER, EVENT):
+        writer.append(END, event)
     (segment,) = writer.segments
-    with segment.path.open("ab") as file:
-        file.write(b"\x00\x00 not a record\n\n")
-    writer.append(END, EVENT)
-    assert read(segment) == [(BEGIN, "r1"), (b"", None), (b"", None), (END, "r1")]
+    overwrite(segment, len(render_record(END, EVENT)) + 20, b"\x00garbage\xff")
+    assert read(segment) == [(END, "r1"), (b"", None), (END, "r1")]
 
 
 def test_records_longer_than_what_is_read_at_once_are_read(writer: JournalWriter) -> None:
@@ -244,6 +245,19 @@ def test_a_deleted_segment_is_still_read_to_its_end(writer: JournalWriter, spool
     writer.append(END, EVENT)
     assert segment.is_deleted
     assert read(segment) == [(BEGIN, "r1"), (END, "r1")]
+
+
+def test_what_was_being_written_at_the_kill_is_passed_over(spool: Path) -> None:
+    """However much of the last line had come."""
+    line = render_record(END, EVENT)
+    for size in range(0, len(line), 7):
+        left_behind(spool)
+        (segment,) = adopt_segments(spool, "a")
+        segment.close()
+        overwrite(segment, len(render_record(BEGIN, EVENT)), line[:size])
+        (segment,) = adopt_segments(spool, "a")
+        assert read(segment) == [(BEGIN, "r1")]
+        segment.remove()
 
 
 # Adopting ---------------------------------------------------------------------------------------------------------

@@ -47,7 +47,12 @@ class Usage:
         until = self._clock.now()
         since = until - timedelta(days=OWN_USAGE_DAYS)
         report = await asyncio.to_thread(report_usage, self._repository, since, until, Group.KEY, key_id=key.id)
-        document = {"since": report["since"], "until": report["until"], "total": report["total"], "limits": []}
+        document: dict[str, Any] = {
+            "since": report["since"],
+            "until": report["until"],
+            "total": report["total"],
+            "limits": [],
+        }
         await send_json(send, document, is_private=True)
 
     async def _fetch_quota(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import asyncio
 import email.utils
 import urllib.parse
 from collections import deque
+from typing import Any
 
 import httptools
 
@@ -45,6 +46,11 @@ class HeadersTooLarge(GatewayError):
     number, code, status = 107, "headers_too_large", 431
     kind, cause, is_final = "invalid_request_error", "bad_request", True
     hint = f"send at most {MAX_HEADER_COUNT} headers of {MAX_HEADER_BYTES} bytes in all"
+
+
+def _address(name: Any) -> tuple[str, int] | None:
+    """Host and port, where the transport has such a thing."""
+    return (str(name[0]), int(name[1])) if isinstance(name, tuple) and len(name) >= 2 else None
 
 
 class HttpServer:
@@ -156,8 +162,7 @@ class HttpConnection(asyncio.Protocol):
         """See `asyncio.Protocol`."""
         self.transport = transport  # type: ignore[assignment]
         peer, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
-        self.client = (str(peer[0]), int(peer[1])) if isinstance(peer, tuple) else None
-        self.local = (str(local[0]), int(local[1])) if isinstance(local, tuple) else None
+        self.client, self.local = _address(peer), _address(local)
         self.scheme = "https" if transport.get_extra_info("sslcontext") else "http"
         self.server.connections.add(self)
         if self.server.is_draining:

@@ -50,7 +50,8 @@ class JsonObject:
         spans, renames = self._spans, renames or {}
         if spans is None or any([value is None and name in self.fields for name, value in edits.items()]):
             return rewrite(self.fields, edits, renames)
-        source, pieces, end = self.source, [], 0
+        source, end = self.source, 0
+        pieces: list[bytes] = []
         changes: list[tuple[int, int, bytes]] = []
         added = b""
         for name, value in edits.items():

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from copilot_api.clock import Clock
 from copilot_api.errors import CatalogUnavailable, GatewayError, NoCredential, UpstreamForbidden, UpstreamUnauthorized
+from copilot_api.protocols.untyped import object_of, text_of
 from copilot_api.upstream.github import GitHub
 from copilot_api.upstream.identities import Identity
 
@@ -141,9 +142,7 @@ class CopilotSessions:
             raise NoCredential("the gateway has no GitHub credential")
         if not identity.is_exchanged:
             user = await self._github.fetch_copilot_user(identity.github_token)
-            endpoints = user.get("endpoints")
-            announced = endpoints.get("api") if isinstance(endpoints, dict) else None
-            api = self._github.hosts.copilot_api(announced if isinstance(announced, str) else None)
+            api = self._github.hosts.copilot_api(text_of(object_of(user.get("endpoints")).get("api")))
             renew_at = self._clock.monotonic() + _jittered(DIRECT_RECHECK_SECONDS)
             return CopilotSession(identity.github_token, api, float("inf"), renew_at)
         token = await self._github.fetch_copilot_token(identity.github_token)

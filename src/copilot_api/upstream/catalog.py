@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from copilot_api.errors import CatalogUnavailable, GatewayError
+from copilot_api.protocols.untyped import list_of
 from copilot_api.upstream.auth import CopilotSessions
 from copilot_api.upstream.github import GitHub
 
@@ -87,8 +88,7 @@ class Catalog:
 def parse_catalog(document: dict[str, Any]) -> Catalog:
     """The catalog in Copilot's answer; entries that cannot be read are left out."""
     models: dict[str, Model] = {}
-    entries = document.get("data")
-    for raw in entries if isinstance(entries, list) else []:
+    for raw in list_of(document.get("data")):
         with contextlib.suppress(msgspec.ValidationError):
             model = _parse_entry(msgspec.convert(raw, _Entry, strict=False))
             models.setdefault(model.id, model)

@@ -6,12 +6,13 @@ makes them, on connections of its own: a pool full of long streams must not star
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import aiohttp
 import msgspec
 
 from copilot_api.errors import GatewayError, UpstreamFailed, UpstreamForbidden, UpstreamTimeout, UpstreamUnauthorized
+from copilot_api.protocols.untyped import object_of
 from copilot_api.upstream.headers import MODELS_INTENT, copilot_headers, github_headers
 from copilot_api.upstream.hosts import Hosts
 
@@ -139,7 +140,7 @@ class GitHub:
             answer = None
         if not isinstance(answer, dict):
             raise UpstreamFailed(f"{url} answered something that is not a JSON object")
-        return answer
+        return object_of(cast("object", answer))
 
 
 def _convert(body: dict[str, Any], kind: type[T]) -> T:
@@ -158,9 +159,8 @@ def _refusal(url: str, status: int, raw: bytes, retry_after: str | None) -> Gate
         body = msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError):
         body = None
-    fields = body if isinstance(body, dict) else {}
-    details = fields.get("error_details")
-    details = details if isinstance(details, dict) else {}
+    fields = object_of(body)
+    details = object_of(fields.get("error_details"))
     message = str(details.get("message") or fields.get("message") or f"HTTP {status}")[:500]
     seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
     if status == 401:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from copilot_api.protocols.untyped import object_of
+
 
 @dataclass(frozen=True, slots=True)
 class QuotaSnapshot:
@@ -39,16 +41,12 @@ class AccountQuota:
 
 def parse_quota(document: dict[str, Any]) -> AccountQuota:
     """The quota in `/copilot_internal/user`'s answer, in any of the shapes it has had."""
-    raw = document.get("quota_snapshots")
-    snapshots = [
-        _parse_snapshot(str(name), fields)
-        for name, fields in (raw.items() if isinstance(raw, dict) else ())
-        if isinstance(fields, dict)
-    ]
-    limits, left = document.get("monthly_quotas"), document.get("limited_user_quotas")
-    if not snapshots and isinstance(limits, dict) and isinstance(left, dict):  # the free plan's old shape
+    raw = object_of(document.get("quota_snapshots"))
+    snapshots = [_parse_snapshot(name, object_of(fields)) for name, fields in raw.items() if fields]
+    limits, left = object_of(document.get("monthly_quotas")), object_of(document.get("limited_user_quotas"))
+    if not snapshots:  # the free plan's old shape
         snapshots = [
-            QuotaSnapshot(str(name), False, _number(limit), _number(left.get(name)), None, 0.0, False, False)
+            QuotaSnapshot(name, False, _number(limit), _number(left.get(name)), None, 0.0, False, False)
             for name, limit in limits.items()
         ]
     resets_on = document.get("quota_reset_date") or document.get("limited_user_reset_date")

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 import msgspec
 
@@ -24,6 +23,7 @@ from copilot_api.errors import (
     UpstreamTimeout,
     UpstreamUnauthorized,
 )
+from copilot_api.protocols.untyped import object_of, text_of
 
 _OVERFLOW_PHRASES = ("exceeds the context window", "exceeds the limit of", "prompt is too long", "model context window")
 _OVERFLOW_CODES = {"model_max_prompt_tokens_exceeded", "context_length_exceeded"}
@@ -112,35 +112,29 @@ def _bad_request(status: int, code: str, message: str, param: str | None, body: 
 def _parse_body(body: bytes) -> tuple[str, str, str | None]:
     """Code, message and parameter, whichever envelope they are in. HTML has no message."""
     try:
-        document: Any = msgspec.json.decode(body)
+        document = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError):
         text = body[:2000].decode(errors="replace").strip()
         return "", "" if text.startswith("<") else text, None
-    inner = document.get("error", document) if isinstance(document, dict) else document
+    outer = object_of(document)
+    inner = outer.get("error", document)
     if isinstance(inner, str):
         return "", inner[:2000], None
-    if not isinstance(inner, dict):
-        return "", "", None
-    outer = document if isinstance(document, dict) else {}
-    code = inner.get("code") or outer.get("code") or ""
-    message = inner.get("message")
-    if not isinstance(message, str):
-        message = ""
-    param = inner.get("param")
-    return str(code), _innermost(message)[:2000], param if isinstance(param, str) else None
+    fields = object_of(inner)
+    code = fields.get("code") or outer.get("code") or ""
+    param = fields.get("param")
+    message = _innermost(text_of(fields.get("message")))[:2000]
+    return str(code), message, param if isinstance(param, str) else None
 
 
 def _innermost(message: str) -> str:
     """The message itself where it is another error envelope, quoted whole."""
     if message.startswith("{"):
         try:
-            nested = msgspec.json.decode(message.encode())
+            nested = object_of(msgspec.json.decode(message.encode()))
         except (msgspec.DecodeError, RecursionError):
             return message
-        if isinstance(nested, dict):
-            error = nested.get("error", nested)
-            if isinstance(error, dict) and isinstance(error.get("message"), str):
-                return str(error["message"])
+        return text_of(object_of(nested.get("error", nested)).get("message")) or message
     return message
 
 

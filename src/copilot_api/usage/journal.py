@@ -72,7 +72,7 @@ class Segment:
     """Where it is written, in the process that writes it."""
     position: int = 0
     """Everything before it is in the database."""
-    open_calls: dict[str, UsageEvent] = field(default_factory=dict)
+    open_calls: dict[str, UsageEvent] = field(default_factory=dict[str, UsageEvent])
     """Begun here and not known to have ended."""
 
     @property

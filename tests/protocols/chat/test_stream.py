@@ -1,5 +1,6 @@
 """The stream of a chat answer, by property: whatever Copilot's manner, the client's stream keeps every rule."""
 
+import contextlib
 import json
 from dataclasses import replace
 from typing import Any
@@ -187,12 +188,10 @@ ODD = st.recursive(
 def test_whatever_json_comes_only_a_gateway_error_is_raised(documents: list[Any], choices: int) -> None:
     """An upstream that sends nonsense is a 502, not a crash of ours."""
     stream = ChatStream(model=MODEL, wants_usage=True, choices=choices, now=NOW)
-    try:
-        for document in documents:
-            stream.feed(frame(document))
+    for document in documents:
+        stream.feed(frame(document))
+    with contextlib.suppress(GatewayError):
         stream.finish()
-    except GatewayError:
-        pass
 
 
 ODD_CHOICES: list[Any] = [
@@ -213,13 +212,11 @@ ODD_CHOICES: list[Any] = [
 @pytest.mark.parametrize("count", [1, 2])
 def test_choices_of_the_wrong_shape_are_no_crash(choices: Any, count: int) -> None:
     stream = ChatStream(model=MODEL, wants_usage=True, choices=count, now=NOW)
-    try:
-        stream.feed(ROLE)
-        stream.feed(frame({"choices": choices}))
-        stream.feed(FINISH)
+    stream.feed(ROLE)
+    stream.feed(frame({"choices": choices}))
+    stream.feed(FINISH)
+    with contextlib.suppress(GatewayError):
         stream.finish()
-    except GatewayError:
-        pass
 
 
 ODD_FIELDS: list[dict[str, Any]] = [
@@ -270,7 +267,7 @@ def test_a_chunk_without_delta_is_no_crash() -> None:
 
 
 def test_thinking_after_the_finish_is_sent_before_it() -> None:
-    chunks = read(ROLE, chunk({"content": "x"}), FINISH, chunk({"reasoning_opaque": "abc="}))
+    chunks = read(ROLE, chunk({"content": "x"}), FINISH, chunk({"reasoning_opaque": "abc="}), DONE)
     assert grammar.essence(chunks)["texts"]["reasoning_opaque"] == "abc="
 
 
@@ -324,11 +321,9 @@ def test_a_deeply_nested_event_is_an_upstream_failure() -> None:
 
 
 def test_an_event_without_end_is_an_upstream_failure() -> None:
-    stream = ChatStream(model=MODEL, wants_usage=False, choices=1, now=NOW)
     block = b"data: " + b"x" * (8 * 1024 * 1024)
     with pytest.raises(UpstreamFailed):
-        for _ in range(MAX_EVENT_BYTES // len(block) + 2):
-            stream.feed(block)
+        relay([block] * (MAX_EVENT_BYTES // len(block) + 2), wants_usage=False)
 
 
 def test_the_preamble_rides_on_the_first_chunk_with_choices() -> None:
@@ -597,11 +592,26 @@ def test_an_account_that_cannot_be_read_does_not_cost_the_usage() -> None:
 @pytest.mark.parametrize("has_begun", [True, False])
 def test_83_an_error_event_is_raised_whenever_it_comes(has_begun: bool) -> None:
     error = frame({"choices": None, "error": {"code": 500, "message": "it broke", "metadata": {}}})
-    stream = ChatStream(model=MODEL, wants_usage=False, choices=1, now=NOW)
-    if has_begun:
-        stream.feed(ROLE + chunk({"content": "x"}))
+    before = [ROLE, chunk({"content": "x"})] if has_begun else []
     with pytest.raises(UpstreamFailed, match="it broke"):
-        stream.feed(error)
+        relay([*before, error], wants_usage=False)
+
+
+def test_83_what_came_with_the_error_in_one_read_is_handed_out_first() -> None:
+    stream = ChatStream(model=MODEL, wants_usage=False, choices=1, now=NOW)
+    out = stream.feed(ROLE + chunk({"content": "x"}) + frame({"error": {"message": "it broke"}}) + chunk({"content": "y"}))
+    assert grammar.essence([json.loads(event) for event in grammar.events(out)])["texts"]["content"] == "x"
+    assert isinstance(stream.failure, UpstreamFailed)
+    with pytest.raises(UpstreamFailed, match="it broke"):
+        stream.finish()
+
+
+def test_nothing_follows_a_failure() -> None:
+    stream = ChatStream(model=MODEL, wants_usage=False, choices=1, now=NOW)
+    stream.feed(ROLE + frame({"error": {"message": "first"}}))
+    assert stream.feed(chunk({"content": "y"}) + frame({"error": {"message": "second"}}) + FINISH + DONE) == b""
+    with pytest.raises(UpstreamFailed, match="first"):
+        stream.finish()
 
 
 def test_a_finish_of_error_is_an_error() -> None:

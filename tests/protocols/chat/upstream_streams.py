@@ -6,7 +6,7 @@ delta, its answers split over choices, usage in four places, a missing `object`,
 """
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -19,11 +19,9 @@ UPSTREAM_ID = "chatcmpl-upstream"
 CREATED = 1_770_000_000
 
 # Quotes, escapes, field names in quotes, line separators, and characters of two, three and four bytes.
-TEXTS = st.text(
-    alphabet=st.sampled_from(list("ab \n\t\"\\{}[]:,é€😀\u2028\u0085\x00\x7f") + ['"role"', '"usage":', "[DONE]", "data: "]),
-    min_size=1,
-    max_size=12,
-)  # fmt: skip
+TEXTS = st.lists(
+    st.sampled_from([*"ab \n\t\"\\{}[]:,é€😀\u2028\u0085\x00\x7f", '"role"', '"usage":', "[DONE]", "data: "]), min_size=1, max_size=12
+).map("".join)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -58,8 +56,7 @@ class Answer:
             texts["reasoning_text"] = "".join(self.reasoning)
         if self.texts:
             texts["content"] = "".join(self.texts)
-        if any((self.texts, self.reasoning, self.calls)) or True:
-            texts["role"] = "assistant"
+        texts["role"] = "assistant"
         calls = [{"id": call.id, "name": call.name, "arguments": call.arguments} for call in self.calls]
         return {"texts": texts, "calls": calls, "finish": self.finish, "usage": self.usage}
 
@@ -83,8 +80,8 @@ class Manner:
     """`content: null` beside tool calls and on the finish."""
     usage_at: str = "own"
     """`own` chunk, on the `finish`, in an own chunk with copilot_usage in the `next`, or `null` on all others."""
-    finishes: str = "last"
-    """Of split choices: each `each` has a finish, or the `last` one."""
+    finishes: str = "each"
+    """Of split choices: `each` has a finish, or the `last` one."""
     says_stop: bool = False
     """`stop` although there are tool calls."""
     has_done: bool = True
@@ -126,6 +123,11 @@ def answers(draw: st.DrawFn) -> Answer:
     return Answer(texts, reasoning, calls, finish, usage, draw(st.none() | st.integers(0, 10**12)))
 
 
+def sensible(manner: Manner) -> Manner:
+    """A choice that was left open is a cut one, unless the upstream says that it is done."""
+    return replace(manner, has_done=True) if manner.is_split and manner.finishes == "last" else manner
+
+
 manners = st.builds(
     Manner,
     has_preamble=st.booleans(),
@@ -148,7 +150,7 @@ manners = st.builds(
     data_prefix=st.sampled_from(["data: ", "data: ", "data:"]),
     has_comments=st.booleans(),
     suffix=st.sampled_from([{}, {}, {"system_fingerprint": "fp_1"}, {"service_tier": None}, {"x": {"y": [1]}}]),
-)
+).map(sensible)
 
 
 def chunks_of(answer: Answer, manner: Manner) -> list[dict[str, Any]]:
@@ -176,7 +178,7 @@ def chunks_of(answer: Answer, manner: Manner) -> list[dict[str, Any]]:
     indexes = {0}
     for number, call in enumerate(answer.calls):
         index = number + 1 if manner.is_split else 0
-        if manner.is_split and manner.finishes == "each" and (number or answer.texts):
+        if manner.is_split and manner.finishes == "each" and (number or answer.texts or answer.reasoning):
             add(index - 1, {"content": None} if manner.null_content else {}, finish_reason=_reason(answer, manner))
         indexes.add(index)
         _add_call(add, index, 0 if manner.is_split else number, call, manner)
@@ -255,5 +257,9 @@ def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
 def relay(data: list[bytes], *, wants_usage: bool, choices: int = 1) -> tuple[bytes, ChatStream]:
     """What the client gets for the upstream's `data`, and the stream that made it."""
     stream = ChatStream(model=MODEL, wants_usage=wants_usage, choices=choices, now=NOW)
-    out = [stream.feed(piece) for piece in data]
+    out = []
+    for piece in data:
+        out.append(stream.feed(piece))
+        if stream.failure is not None:
+            raise stream.failure
     return b"".join([*out, stream.finish()]), stream

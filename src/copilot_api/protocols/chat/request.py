@@ -36,7 +36,7 @@ class ChatRequest(msgspec.Struct, frozen=True):
             edits["model"] = msgspec.json.encode(upstream_model)
         if self.is_streamed and not self.wants_usage:
             edits["stream_options"] = self._stream_options()
-        renames = {}
+        renames: dict[str, str] = {}
         fields = self.body.fields
         if "max_tokens" in fields and upstream_model.startswith(_NEEDS_MAX_COMPLETION_TOKENS):
             if "max_completion_tokens" in fields:

@@ -15,6 +15,7 @@ from copilot_api.protocols.chat import wire
 from copilot_api.protocols.copilot_usage import CopilotUsage
 from copilot_api.protocols.json_object import rewrite
 from copilot_api.protocols.sse import render_event
+from copilot_api.protocols.untyped import list_of, object_of
 
 
 class _Choice(msgspec.Struct):
@@ -85,48 +86,38 @@ def _mended(source: bytes, answer: _Answer, model: str, now: int, *, is_merged: 
     return rewrite(fields, edits)
 
 
-def _merge_choices(choices: list[dict[str, Any]]) -> dict[str, Any]:
-    """
-    The choices of one turn as one: texts joined, tool calls in order, `tool_calls` before any other finish reason.
-    """
-    merged = dict(choices[0])
-    message = dict(merged.get("message") or {})
-    texts: list[str] = []
-    calls: list[dict[str, Any]] = []
-    reasons: list[str] = []
-    for choice in choices:
-        part = choice.get("message") or {}
-        if isinstance(part.get("content"), str):
-            texts.append(part["content"])
-        calls += part.get("tool_calls") or []
-        if choice.get("finish_reason"):
-            reasons.append(choice["finish_reason"])
-        for name, value in part.items():
-            message.setdefault(name, value)
+def _merge_choices(choices: list[Any]) -> dict[str, Any]:
+    """The choices of one turn as one: texts joined, tool calls in order, `tool_calls` before other finish reasons."""
+    turns = [object_of(choice) for choice in choices]
+    parts = [object_of(turn.get("message")) for turn in turns]
+    message: dict[str, Any] = {}
+    for part in reversed(parts):
+        message.update(part)
+    texts = [part["content"] for part in parts if isinstance(part.get("content"), str)]
+    calls = [object_of(call) for part in parts for call in list_of(part.get("tool_calls"))]
+    reasons = [turn["finish_reason"] for turn in turns if turn.get("finish_reason")]
     message["role"] = "assistant"
     message["content"] = "".join(texts) if texts else None
     if calls:
         for call in calls:
-            function = call.get("function")
-            if isinstance(function, dict) and not str(function.get("arguments") or "").strip():
+            function = object_of(call.get("function"))
+            if not str(function.get("arguments") or "").strip():
                 function["arguments"] = "{}"
         message["tool_calls"] = calls
-    merged["message"] = message
-    merged["index"] = 0
-    merged["finish_reason"] = "tool_calls" if calls else (reasons[0] if reasons else "stop")
-    return merged
+    reason = "tool_calls" if calls else (reasons[0] if reasons else "stop")
+    return {**turns[0], "message": message, "index": 0, "finish_reason": reason}
 
 
 def whole_as_events(request: object, body: bytes, now: int) -> bytes:  # noqa: ARG001 -- a surface's form
     """A whole answer, already mended, as the events of a stream: the message in one delta, then the finish."""
-    answer = msgspec.json.decode(body)
-    wrapping = {name: answer[name] for name in ("id", "created", "model") if name in answer}
+    answer = object_of(msgspec.json.decode(body))
+    wrapping: dict[str, Any] = {name: answer[name] for name in ("id", "created", "model") if name in answer}
     wrapping["object"] = "chat.completion.chunk"
     chunks: list[dict[str, Any]] = []
-    for choice in answer.get("choices") or []:
-        delta = {name: value for name, value in (choice.get("message") or {}).items() if value is not None}
-        for number, call in enumerate(delta.get("tool_calls") or []):
-            call["index"] = number
+    for choice in map(object_of, list_of(answer.get("choices"))):
+        delta = {name: value for name, value in object_of(choice.get("message")).items() if value is not None}
+        for number, call in enumerate(list_of(delta.get("tool_calls"))):
+            object_of(call)["index"] = number
         index = choice.get("index") or 0
         chunks.append({"index": index, "delta": {"role": "assistant", **delta}, "finish_reason": None})
         chunks.append({"index": index, "delta": {}, "finish_reason": choice.get("finish_reason") or "stop"})

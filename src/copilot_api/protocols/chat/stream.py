@@ -10,7 +10,7 @@ carry anything else are decoded.
 """
 
 import re
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -19,6 +19,7 @@ from copilot_api.protocols.base import Usage
 from copilot_api.protocols.chat import wire
 from copilot_api.protocols.copilot_usage import CopilotUsage
 from copilot_api.protocols.sse import Event, EventTooLarge, SseDecoder, render_event
+from copilot_api.protocols.untyped import list_of, object_of
 
 DONE = b"[DONE]"
 _EVENT = b'data: {"object":"chat.completion.chunk",'
@@ -139,22 +140,23 @@ class ChatStream:
         if self._is_done or not data:
             return b""
         try:
-            chunk = _decode(data)
+            decoded = _decode(data)
         except (msgspec.DecodeError, RecursionError) as error:
             raise UpstreamFailed("GitHub Copilot sent an event that is not JSON") from error
-        if not isinstance(chunk, dict):
+        if not isinstance(decoded, dict):
             raise UpstreamFailed("GitHub Copilot sent an event that is not an object")
+        chunk = object_of(cast("object", decoded))
         if chunk.get("error"):
             raise stream_error(chunk["error"])
         self._learn(chunk, data)
         self._meter(chunk)
-        choices = chunk.get("choices")
-        if not isinstance(choices, list) or not choices:
+        choices = list_of(chunk.get("choices"))
+        if not choices:
             if chunk.get("prompt_filter_results"):
                 self._preamble = chunk["prompt_filter_results"]
             return b""
         kept = [
-            kept for choice in choices if isinstance(choice, dict) and (kept := self._mend(choice, chunk)) is not None
+            kept for choice in map(object_of, choices) if choice and (kept := self._mend(choice, chunk)) is not None
         ]
         if not kept:
             return b""
@@ -209,7 +211,7 @@ class ChatStream:
 
     def _mend(self, choice: dict[str, Any], chunk: dict[str, Any]) -> dict[str, Any] | None:
         """The choice as the client gets it; None when nothing of it is left to send now."""
-        delta = choice.pop("delta", None) or choice.pop("message", None) or {}
+        delta = object_of(choice.pop("delta", None)) or object_of(choice.pop("message", None))
         choice["delta"] = delta
         reason = choice.get("finish_reason")
         place = choice.get("index") or 0
@@ -224,9 +226,9 @@ class ChatStream:
                 self._finish_reason = reason
             choice.setdefault("finish_reason", None)
             return choice
-        calls = delta.get("tool_calls")
+        calls = list_of(delta.get("tool_calls"))
         if calls:
-            delta["tool_calls"] = [self._mend_call(call, place) for call in calls]
+            delta["tool_calls"] = [self._mend_call(object_of(call), place) for call in calls]
         elif "tool_calls" in delta:
             del delta["tool_calls"]
         if self._has_role:
@@ -252,7 +254,7 @@ class ChatStream:
     def _mend_call(self, call: dict[str, Any], choice_index: int) -> dict[str, Any]:
         """One piece of a tool call, numbered by us; id, type and name only on its first piece."""
         call_id, place = call.get("id"), (choice_index, call.get("index"))
-        function = call.get("function") or {}
+        function = object_of(call.get("function"))
         number = self._call_ids.get(call_id) if call_id else self._calls.get(place)
         if number is None and not call_id and self._call_ids and not function.get("name"):
             number = len(self._call_ids) - 1  # a piece that names neither id nor index belongs to the call in progress
@@ -274,7 +276,7 @@ class ChatStream:
 
 def stream_error(error: Any) -> GatewayError:
     """What went wrong, from the error object inside a stream."""
-    fields = error if isinstance(error, dict) else {"message": str(error)}
+    fields = object_of(error) or {"message": str(error)}
     message = str(fields.get("message") or "GitHub Copilot failed while answering")[:2000]
     code = str(fields.get("code") or "")
     if "rate_limit" in code or code == "429":

@@ -1,0 +1,324 @@
+"""The flags of a running gateway: what each does, what does not go together, and the guard on `--no-auth`."""
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Cli
+from tests.harness import GITHUB_TOKEN, GatewayProcess, Simulator, free_environment, wait_until
+from tests.journeys.commands import JsonLoggingGateway, ListeningGateway, run_gateway
+from tests.journeys.conftest import Journey
+from tests.journeys.markers import chat, say
+from tests.journeys.wire import CHAT, opened, send
+
+RISK = "--i-accept-account-suspension-risk"
+LOOPBACK = ["127.0.0.1", "127.0.0.2", "localhost", "::1", "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1"]
+NOT_LOOPBACK = [
+    "0.0.0.0",
+    "::",
+    "[::]",
+    "0",
+    "",
+    "::ffff:0.0.0.0",
+    "::ffff:192.0.2.1",
+    "::127.0.0.1",
+    "192.0.2.1",
+    "fe80::1",
+    "127.1",
+    "127.0.0.1.example.com",
+    "127.0.0.1.nip.io",
+    "localhost.example.com",
+    "localhost.localdomain",
+    "notlocalhost",
+    "127.0.0.1@example.com",
+    "127.0.0.1:80",
+    "2130706433",
+    "0x7f000001",
+    "0177.0.0.1",
+    "127.0.0.1 example.com",
+    "①②⑦.0.0.1",
+]
+
+
+def audited_starts(home: Path) -> list[dict[str, Any]]:
+    """What the audit log says of starts without authentication."""
+    lines = [json.loads(line) for line in (home / "audit.jsonl").read_text().splitlines()]
+    return [line for line in lines if "without_authentication" in json.dumps(line)]
+
+
+def port_of(url: str) -> int:
+    """The port in a URL."""
+    return int(url.rpartition(":")[2])
+
+
+# Without authentication ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", LOOPBACK)
+def test_no_auth_is_allowed_on_loopback_with_a_warning_and_on_record(
+    home: Path, simulator: Simulator, host: str
+) -> None:
+    with GatewayProcess(home, simulator.url, "--no-auth", "--host", host) as gateway:
+        answer = send(gateway.url, CHAT, chat(say("open")))
+        assert (answer.status, answer.text) == (200, "open")
+        assert "warning" in gateway.output
+        assert "authentication is off" in gateway.output
+        assert not (home / "admin.key.txt").exists(), "no key is made where none is needed"
+    (event,) = audited_starts(home)
+    assert host in json.dumps(event)
+    assert event["actor"].startswith("local:")
+
+
+@pytest.mark.parametrize("host", NOT_LOOPBACK)
+def test_no_auth_is_refused_elsewhere_and_on_what_merely_looks_like_loopback(cli: Cli, home: Path, host: str) -> None:
+    ended = cli("start", "--no-auth", "--port", "0", "--host", host)
+    assert ended.code == 2
+    assert "hint: " in ended.err
+    for way_out in ("--no-auth", "127.0.0.1", RISK):
+        assert way_out in ended.err
+    assert not (home / "audit.jsonl").exists()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_the_refusal_needs_no_credential_and_opens_no_port(home: Path, simulator: Simulator, host: str) -> None:
+    """The same as a program of its own, as a service manager would see it."""
+    ended = run_gateway(GatewayProcess(home, simulator.url, "--no-auth", "--host", host, github_token=None))
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("error: ")
+    assert "listening" not in ended.err
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_no_auth_elsewhere_needs_the_risk_accepted_and_is_on_record(
+    home: Path, simulator: Simulator, host: str
+) -> None:
+    with ListeningGateway(home, simulator.url, "--no-auth", RISK, "--host", host) as gateway:
+        local = f"http://{'127.0.0.1' if host == '0.0.0.0' else '[::1]'}:{port_of(gateway.url)}"
+        wait_until(lambda: send(local, "/readyz").status == 200, 10, "ready")
+        assert send(local, CHAT, chat(say("open"))).text == "open"
+        assert "authentication is off" in gateway.output
+    (event,) = audited_starts(home)
+    assert host in json.dumps(event)
+
+
+def test_the_risk_alone_turns_nothing_off(home: Path, simulator: Simulator) -> None:
+    with GatewayProcess(home, simulator.url, RISK) as gateway:
+        assert send(gateway.url, CHAT, chat("hello")).status == 401
+    assert audited_starts(home) == []
+
+
+def test_the_configuration_file_has_the_same_guard(home: Path, simulator: Simulator, cli: Cli) -> None:
+    home.mkdir(mode=0o700)
+    (home / "config.json").write_text('{"version": 1, "features": {"auth": false}}')
+    refused = cli("start", "--port", "0", "--host", "0.0.0.0")
+    assert refused.code == 2
+    assert "features.auth" in refused.err
+    with GatewayProcess(home, simulator.url) as gateway:
+        assert send(gateway.url, CHAT, chat(say("open"))).text == "open"
+        assert "authentication is off" in gateway.output
+    assert len(audited_starts(home)) == 1
+
+
+def test_an_open_gateway_still_guards_what_is_an_admin_s(home: Path, simulator: Simulator) -> None:
+    """Everybody may call models; the Copilot token is not for everybody, and a page of another site is nobody."""
+    with GatewayProcess(home, simulator.url, "--no-auth") as gateway:
+        assert send(gateway.url, "/token").status == 401
+        assert send(gateway.url, "/v1/models").status == 200
+        assert send(gateway.url, "/v1/models", key="whatever").status == 200
+        for headers in ({"origin": "https://example.com"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}):
+            answer = send(gateway.url, CHAT, chat("hello"), headers=headers)
+            assert answer.status in {400, 403}, headers
+        own = {"origin": gateway.url, "sec-fetch-site": "same-origin"}
+        assert send(gateway.url, CHAT, chat("hello"), headers=own).status == 200
+        journey = Journey(gateway, simulator, gateway.create_key("known"))
+        known, anonymous = journey.send(CHAT, chat("hello")), send(gateway.url, CHAT, chat("hello"))
+        events = journey.events(known, anonymous)
+        assert events[0]["key_id"].startswith("key_")
+        assert events[1]["key_id"] == "anonymous"
+
+
+# Addresses -----------------------------------------------------------------------------------------------------------
+
+
+def test_port_zero_takes_a_free_one(home: Path, simulator: Simulator) -> None:
+    with (
+        ListeningGateway(home, simulator.url) as first,
+        ListeningGateway(home.with_name("other"), simulator.url) as second,
+    ):
+        assert port_of(first.url) != port_of(second.url)
+        assert first.url.startswith("http://127.0.0.1:")
+        assert first.output.count("listening on http://") == 1
+
+
+def test_a_port_in_use_says_so_and_what_to_do(home: Path, simulator: Simulator) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = run_gateway(GatewayProcess(home, simulator.url, "--port", port))
+    assert ended.code == 1
+    assert f"127.0.0.1:{port}" in ended.err
+    assert "--port" in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_an_unknown_host_says_so(home: Path, simulator: Simulator) -> None:
+    ended = run_gateway(GatewayProcess(home, simulator.url, "--host", "nowhere.invalid"))
+    assert ended.code == 1
+    assert "nowhere.invalid" in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_localhost_is_reached_by_either_family(home: Path, simulator: Simulator) -> None:
+    """`localhost` names two addresses, and clients differ in which they try."""
+    with ListeningGateway(home, simulator.url, "--host", "localhost") as gateway:
+        port = port_of(gateway.url)
+        assert send(f"http://127.0.0.1:{port}", "/healthz").status == 200
+        named = {info[4][0] for info in socket.getaddrinfo("localhost", port)}
+        if "::1" in named:
+            assert send(f"http://[::1]:{port}", "/healthz").status == 200
+
+
+def free_port() -> str:
+    """A port that was free a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return str(server.getsockname()[1])
+
+
+def test_every_flag_is_also_a_variable_and_the_flag_wins(home: Path, simulator: Simulator) -> None:
+    port = free_port()
+    gateway = JsonLoggingGateway(home, simulator.url, COPILOT_API_PORT=port)
+    gateway.arguments = [argument for argument in gateway.arguments if argument not in {"--port", "0"}]
+    with gateway:
+        assert gateway.url == f"http://127.0.0.1:{port}"
+    flags = ("--log-format", "text", "--host", "127.0.0.1")
+    variables = {"COPILOT_API_PORT": port, "COPILOT_API_LOG_FORMAT": "json", "COPILOT_API_HOST": "192.0.2.1"}
+    with ListeningGateway(home, simulator.url, *flags, **variables) as gateway:
+        assert not gateway.url.endswith(f":{port}")
+        assert f"listening on {gateway.url}" in gateway.output
+
+
+# The original's limits -----------------------------------------------------------------------------------------------
+
+
+def test_a_call_too_early_is_refused_with_the_wait(home: Path, simulator: Simulator) -> None:
+    with GatewayProcess(home, simulator.url, "--rate-limit", "30") as gateway:
+        journey = Journey(gateway, simulator, gateway.create_key("hasty"))
+        first, second = journey.send(CHAT, chat("hello")), journey.send(CHAT, chat("hello"))
+        assert (first.status, second.status) == (200, 429)
+        assert second.error["code"] == "rate_limited"
+        assert second.error["type"] == "rate_limit_error"
+        assert 25 <= int(second.headers["retry-after"]) <= 30
+        assert journey.seen(second) == []
+        assert journey.send("/v1/models").status == 200, "only calls of models are counted"
+        refused = journey.send(CHAT, chat("hello", model="gpt-99"))
+        assert refused.status == 404, "what is refused anyhow is told at once"
+        event = journey.events(second)[0]
+        assert (event["cause"], event["status"], event["upstream_model"]) == ("rate_limited", 429, None)
+
+
+def test_with_wait_a_call_too_early_waits_its_turn(home: Path, simulator: Simulator) -> None:
+    with GatewayProcess(home, simulator.url, "-r", "0.4", "-w") as gateway:
+        journey = Journey(gateway, simulator, gateway.create_key("patient"))
+        answers = [journey.send(CHAT, chat("hello", stream=stream)) for stream in (False, True, False)]
+        assert [answer.status for answer in answers] == [200, 200, 200]
+        assert answers[0].seconds < 0.3 < answers[1].seconds
+        waits = [event["queue_seconds"] for event in journey.events(*answers)]
+        assert waits[0] < 0.1
+        assert all(0.2 < wait < 0.6 for wait in waits[1:])
+
+
+# What does not go together -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (("--wait",), "--rate-limit"),
+        (("--rate-limit", "0"), "--rate-limit"),
+        (("--rate-limit", "-1"), "--rate-limit"),
+        (("--rate-limit", "soon"), "--rate-limit"),
+        (("--port", "65536"), "--port"),
+        (("--port", "-1"), "--port"),
+        (("--port", "http"), "--port"),
+        (("--account-type", "family"), "individual"),
+        (("--log-format", "xml"), "json"),
+        (("--tls-cert", __file__), "--tls-key"),
+        (("--tls-key", __file__), "--tls-cert"),
+        (("--tls-cert", "/nowhere/cert.pem", "--tls-key", "/nowhere/key.pem"), "/nowhere/cert.pem"),
+        (("--drain-seconds", "-1"), "--drain-seconds"),
+        (("--upstream", "azure"), "simulator"),
+        (("--nonsense",), "--nonsense"),
+        (("surplus",), "surplus"),
+        (("--manual",), "--manual"),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, tuple) else "",
+)
+def test_bad_usage_is_refused_before_anything_is_done(cli: Cli, flags: tuple[str, ...], says: str) -> None:
+    ended = cli("start", *flags)
+    assert ended.code == 2
+    assert says in ended.err
+    assert ended.out == ""
+
+
+@pytest.mark.parametrize("name", ["COPILOT_API_GITHUB_URL", "COPILOT_API_GITHUB_API_URL", "COPILOT_API_UPSTREAM_URL"])
+def test_an_upstream_that_is_no_url_is_refused(cli: Cli, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "ftp://example.com")
+    ended = cli("start", "--port", "0")
+    assert ended.code == 2
+    assert name in ended.err
+
+
+# Logs ----------------------------------------------------------------------------------------------------------------
+
+
+def test_json_logs_are_json_and_tell_the_url(home: Path, simulator: Simulator) -> None:
+    """One object a line from the first to the last, or whoever parses them stumbles over the rest."""
+    with JsonLoggingGateway(home, simulator.url, "--verbose") as gateway:
+        gateway.wait_ready()
+        answer = send(gateway.url, CHAT, chat("a secret prompt"), key=gateway.create_key("logged"))
+        wait_until(lambda: answer.request_id in gateway.output, 5, "a line for the call")
+    lines = [json.loads(line) for line in gateway.lines]
+    assert [line["url"] for line in lines if "url" in line] == [gateway.url]
+    assert all({"at", "level", "message"} <= set(line) for line in lines)
+    assert [line["status"] for line in lines if line.get("request_id") == answer.request_id] == [200]
+    for secret in ("a secret prompt", "sk-cap-", GITHUB_TOKEN, "tid="):
+        assert secret not in gateway.output
+
+
+def test_a_log_line_for_each_call_only_when_asked_for(home: Path, simulator: Simulator) -> None:
+    with GatewayProcess(home, simulator.url) as quiet:
+        answer = send(quiet.url, CHAT, chat("hello"))
+        assert answer.request_id not in quiet.output
+    with GatewayProcess(home, simulator.url, "-v") as gateway:
+        answer = send(gateway.url, CHAT, chat(say("not in the log")), key=gateway.create_key("watched"))
+        wait_until(lambda: answer.request_id in gateway.output, 5, "the line")
+        line = next(line for line in gateway.lines if answer.request_id in line)
+        assert "gpt-4.1" in line
+        assert "status=200" in line
+    assert "not in the log" not in gateway.output
+
+
+# The end -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_drain_is_bounded(home: Path, simulator: Simulator) -> None:
+    """A stream that does not end in time is ended with an error, never with a clean end."""
+    simulator.post("/_sim/pace", {"gap_seconds": 0.1, "tokens": 600})
+    try:
+        with GatewayProcess(home, simulator.url, "--drain-seconds", "1") as gateway:
+            key = gateway.create_key("endless")
+            with opened(gateway.url, CHAT, chat("count", stream=True), key=key) as response:
+                assert response.readline().startswith(b"data: ")
+                assert gateway.stop() == 0
+                rest = response.read()
+        assert b"[DONE]" not in rest
+        assert b'"code":"shutting_down"' in rest
+    finally:
+        simulator.post("/_sim/pace", {"gap_seconds": 0, "tokens": 24})
+
+
+def test_nothing_of_the_surroundings_leaks_into_a_test() -> None:
+    """The environment of programs under test holds no setting of the machine that runs the tests."""
+    assert not [name for name in free_environment() if name.startswith(("COPILOT_API_", "GH_"))]
