@@ -194,9 +194,9 @@ def test_every_flag_is_also_a_variable_and_the_flag_wins(home: Path, simulator: 
         assert gateway.url == f"http://127.0.0.1:{port}"
     flags = ("--log-format", "text", "--host", "127.0.0.1")
     variables = {"COPILOT_API_PORT": port, "COPILOT_API_LOG_FORMAT": "json", "COPILOT_API_HOST": "192.0.2.1"}
-    with ListeningGateway(home, simulator.url, *flags, **variables) as gateway:
-        assert not gateway.url.endswith(f":{port}")
-        assert f"listening on {gateway.url}" in gateway.output
+    with ListeningGateway(home, simulator.url, *flags, **variables) as other:
+        assert not other.url.endswith(f":{port}")
+        assert f"listening on {other.url}" in other.output
 
 
 # The original's limits -----------------------------------------------------------------------------------------------

@@ -79,13 +79,17 @@ class Pair:
         for _ in poll(10):
             events = self.untold_events()
             if any(event["request_id"] == answer.request_id for event in events):
-                self._told.update(event["request_id"] for event in events)
+                self.tell(*events)
                 return [event for event in events if event["request_id"] != answer.request_id]
         raise AssertionError("the event of a call does not arrive")
 
     def untold_events(self) -> list[dict[str, Any]]:
         """Events that are stored and that `settle` has not told of; makes no call."""
         return [event for event in read_events(self.gateway.home) if event["request_id"] not in self._told]
+
+    def tell(self, *events: dict[str, Any]) -> None:
+        """Count these events as told."""
+        self._told.update(event["request_id"] for event in events)
 
     def wait_for(self, condition: Callable[[], object], seconds: float = 10.0) -> None:
         """Wait until `condition()` holds."""
@@ -96,7 +100,9 @@ class Pair:
 
     def upstream_calls(self) -> list[dict[str, Any]]:
         """The model calls that reached the simulator since it was calmed."""
-        return [request for request in self.simulator.requests if request["path"] in {"/chat/completions", "/embeddings"}]
+        return [
+            request for request in self.simulator.requests if request["path"] in {"/chat/completions", "/embeddings"}
+        ]
 
     def in_flight(self, count: int) -> None:
         """Wait until so many calls are under way at the simulator."""

@@ -21,7 +21,9 @@ OTHERS_SECONDS = 0.5
 def starved(pair: Pair) -> Iterator[list[Caller]]:
     """Clients that have called, have seen their streams begin, and read no further."""
     pair.pace(tokens=TOKENS)
-    callers = [pair.open(chat(f"a long answer, {number}", stream=True), receive_buffer=4096) for number in range(CLIENTS)]
+    callers = [
+        pair.open(chat(f"a long answer, {number}", stream=True), receive_buffer=4096) for number in range(CLIENTS)
+    ]
     for caller in callers:
         caller.read_until(b"\n\n", 2)
     pair.calm()

@@ -95,7 +95,9 @@ class Ledger:
         self.broken |= load.broken
         wait_until(lambda: simulator.stats["in_flight"] == 0, 5, "the upstream has noticed")
         self.arrived.update(
-            request["headers"]["x-request-id"] for request in simulator.requests if request["path"] == "/chat/completions"
+            request["headers"]["x-request-id"]
+            for request in simulator.requests
+            if request["path"] == "/chat/completions"
         )
         http_json("DELETE", f"{simulator.url}/_sim/requests")
 

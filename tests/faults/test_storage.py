@@ -4,6 +4,7 @@ wrong, and afterwards every event is there, once.
 """
 
 import os
+import re
 import resource
 import shutil
 import signal
@@ -222,21 +223,41 @@ def test_a_deleted_database_is_not_ready(gateway: GatewayProcess, caller: Caller
     assert "database" in reasons
 
 
-def test_a_corrupt_database_costs_no_event_once_it_is_restored(gateway: GatewayProcess, caller: Caller) -> None:
-    caller.call()
-    caller.see_that_all_is_stored()
-    database = gateway.home / "copilot-api.db"
+def corrupt(database: Path) -> bytes:
+    """Overwrite every byte of it, in place; gives what it held."""
     with closing(sqlite3.connect(database, isolation_level=None)) as other:
         assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
     content = database.read_bytes()
     with database.open("r+b") as file:
         file.write(b"garbage!" * (len(content) // 8))
+    return content
+
+
+def test_a_database_that_is_corrupted_costs_no_call(gateway: GatewayProcess, caller: Caller) -> None:
+    caller.call()
+    caller.see_that_all_is_stored()
+    corrupt(gateway.home / "copilot-api.db")
     caller.call(5)
     wait_until(lambda: readiness(gateway)[0] == 503, 10, "not ready")
-    assert "not a database" in str(readiness(gateway)[1])
+    assert re.search("not a database|malformed", str(readiness(gateway)[1]))
+    caller.call(5)
     assert gateway.stop() == 0
-    with pytest.raises(RuntimeError, match="not a database"):  # and does not start like this, but says why
+
+
+def test_a_corrupt_database_is_refused_at_the_start_and_costs_no_event_once_it_is_restored(
+    gateway: GatewayProcess, caller: Caller
+) -> None:
+    database = gateway.home / "copilot-api.db"
+    caller.call()
+    caller.see_that_all_is_stored()
+    with locked_immediate(gateway):
+        caller.call(5)
+        gateway.stop(signal.SIGKILL)
+    content = corrupt(database)
+    gateway.url = ""
+    with pytest.raises(RuntimeError, match="not a database"):
         Program.start(gateway)
+    assert "Traceback" not in gateway.output
     with database.open("r+b") as file:
         file.write(content)
     gateway.start()

@@ -261,7 +261,7 @@ class Exchange:
 
     async def write(self, body: bytes) -> None:
         """A piece of an answer that has begun; raises as `send` does."""
-        if not self.is_chunked:
+        if not self.is_chunked or not body:
             await self.send({"type": "http.response.body", "body": body, "more_body": True})
             return
         if self.is_disconnected:

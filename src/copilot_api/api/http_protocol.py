@@ -16,7 +16,6 @@ import asyncio
 import email.utils
 import urllib.parse
 from collections import deque
-from typing import Any
 
 import httptools
 
@@ -48,9 +47,9 @@ class HeadersTooLarge(GatewayError):
     hint = f"send at most {MAX_HEADER_COUNT} headers of {MAX_HEADER_BYTES} bytes in all"
 
 
-def _address(name: Any) -> tuple[str, int] | None:
+def _address(name: tuple[str, int] | str | None) -> tuple[str, int] | None:
     """Host and port, where the transport has such a thing."""
-    return (str(name[0]), int(name[1])) if isinstance(name, tuple) and len(name) >= 2 else None
+    return (name[0], name[1]) if isinstance(name, tuple) else None
 
 
 class HttpServer:
@@ -221,7 +220,8 @@ class HttpConnection(asyncio.Protocol):
         lines = [b"%b: %b\r\n" % header for header in self.headers if header[0] not in _UPGRADE_HEADERS]
         if any([name == b"connection" and b"close" in value.lower() for name, value in self.headers]):
             lines.append(b"connection: close\r\n")
-        head = b"%b %b HTTP/1.1\r\n%b\r\n" % (self.parser.get_method(), self.url, b"".join(lines))
+        request = (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        head = b"%b %b HTTP/%b\r\n%b\r\n" % (*request, b"".join(lines))
         self.parser = httptools.HttpRequestParser(self)
         self.data_received(head + rest)
 
@@ -291,7 +291,7 @@ class HttpConnection(asyncio.Protocol):
             raise BadRequest("this is a gateway to models, not a proxy: CONNECT is not possible")
         if len(self.headers) > MAX_HEADER_COUNT:
             raise HeadersTooLarge(f"the request has more than {MAX_HEADER_COUNT} headers")
-        if self.quiet_bytes > MAX_HEADER_BYTES:
+        if self.quiet_bytes > MAX_HEADER_BYTES or self.pipeline or self.current is not None:
             size = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
             if size > MAX_HEADER_BYTES:
                 raise HeadersTooLarge(f"the request's headers are over {MAX_HEADER_BYTES} bytes")

@@ -100,8 +100,9 @@ def parse_response(source: bytes, *, model: str, wants_base64: bool) -> Embeddin
     if wants_base64:
         for vector in answer.data:
             if not isinstance(vector.embedding, str):
-                packed = struct.pack(f"<{len(vector.embedding)}f", *vector.embedding)
-                vector.embedding = base64.b64encode(packed).decode()
+                vector.embedding = _pack(vector.embedding)
+    if wants_base64 or [vector.index for vector in answer.data] != list(range(len(answer.data))):
+        answer.data.sort(key=lambda vector: vector.index)
         edits["data"] = msgspec.json.encode(answer.data)
     usage = answer.usage
     if usage is None:
@@ -111,3 +112,10 @@ def parse_response(source: bytes, *, model: str, wants_base64: bool) -> Embeddin
         Usage(input_tokens=usage.prompt_tokens) if usage else None,
         answer.copilot_usage.nano_aiu if answer.copilot_usage else None,
     )
+
+
+def _pack(numbers: list[float]) -> str:
+    try:
+        return base64.b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
+    except OverflowError as error:
+        raise UpstreamFailed("GitHub Copilot answered a number that is too large for an embedding") from error

@@ -8,7 +8,6 @@ and no second field of a name anywhere. Any other object is walked field by fiel
 the closing brace counts. What can be neither is decoded whole and written anew.
 """
 
-import functools
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -49,7 +48,7 @@ class JsonObject:
         """
         spans, renames = self._spans, renames or {}
         if spans is None or any([value is None and name in self.fields for name, value in edits.items()]):
-            return rewrite(self.fields, edits, renames)
+            return _rewrite(self.fields, edits, renames)
         source, end = self.source, 0
         pieces: list[bytes] = []
         changes: list[tuple[int, int, bytes]] = []
@@ -92,7 +91,7 @@ def parse_object(source: bytes) -> JsonObject:
         raise BadRequest(_malformed(source, error)) from None
     except RecursionError:
         raise BadRequest("the body is nested too deeply") from None
-    spans = _measure(source, fields)
+    spans = measure(source, fields)
     if spans is None:
         spans = _walk(source, fields)
         if spans is None:
@@ -100,7 +99,7 @@ def parse_object(source: bytes) -> JsonObject:
     return JsonObject(source, fields, spans)
 
 
-def rewrite(fields: Fields, edits: Mapping[str, bytes | None], renames: Mapping[str, str] | None = None) -> bytes:
+def _rewrite(fields: Fields, edits: Mapping[str, bytes | None], renames: Mapping[str, str] | None = None) -> bytes:
     """The fields as a new object, edited as in `JsonObject.replaced`; the values that stay keep their bytes."""
     values: dict[str, bytes | msgspec.Raw | None] = {**fields}
     if renames:
@@ -122,8 +121,8 @@ def refuse_duplicate_keys(source: bytes) -> None:
 
 def _check_pairs(pairs: list[tuple[str, Any]]) -> None:
     if len(dict(pairs)) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)[:64]
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))[:64]  # type: ignore[func-returns-value]
         raise BadRequest(f"the body names the field {json.dumps(twice)} twice", param=twice)
 
 
@@ -142,7 +141,7 @@ def wrong_field(error: msgspec.ValidationError, prefix: str = "") -> BadRequest:
     return BadRequest(f"the field '{field}' is wrong: {reason[:1].lower()}{reason[1:]}", param=field)
 
 
-def _measure(source: bytes, fields: Fields) -> dict[str, Span] | None:
+def measure(source: bytes, fields: Fields) -> dict[str, Span] | None:
     """Where each field stands, if `source` is compact JSON: proven by its length."""
     position = 1
     spans: dict[str, Span] = {}
@@ -192,7 +191,6 @@ def _skip_space(source: bytes, position: int) -> int:
     return position
 
 
-@functools.lru_cache(1024)
 def _quoted(name: str) -> bytes:
     """`name` as a JSON string; most names need no escape, and then this is all that a key is."""
     return b'"%b"' % name.encode() if name.isidentifier() else json.dumps(name, ensure_ascii=False).encode()

@@ -9,6 +9,7 @@ import re
 
 import msgspec
 
+_BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _FRAME_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")  # atomic: a CRLF is one line end, never two
 
@@ -44,8 +45,12 @@ class SseDecoder:
             if chunk.find(b"\n") == len(chunk) - 2:
                 return [Event(chunk[6:-2])]
             return [event for frame in chunk[:-2].split(b"\n\n") if (event := _quick_frame(frame)) is not None]
-        if self._is_at_start and len(self._pending) + len(chunk) >= 3:
-            self._pending, chunk = b"", (self._pending + chunk).removeprefix(b"\xef\xbb\xbf")
+        if self._is_at_start:
+            chunk, self._pending = self._pending + chunk, b""
+            if len(chunk) < len(_BOM) and _BOM.startswith(chunk):
+                self._pending = chunk
+                return []
+            chunk = chunk.removeprefix(_BOM)
             self._is_at_start = False
         pending = self._pending + chunk
         if len(pending) > MAX_EVENT_BYTES:

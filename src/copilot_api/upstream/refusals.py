@@ -23,10 +23,9 @@ from copilot_api.errors import (
     UpstreamTimeout,
     UpstreamUnauthorized,
 )
+from copilot_api.protocols.copilot_errors import MAX_MESSAGE, context_overflow, is_context_overflow
 from copilot_api.protocols.untyped import object_of, text_of
 
-_OVERFLOW_PHRASES = ("exceeds the context window", "exceeds the limit of", "prompt is too long", "model context window")
-_OVERFLOW_CODES = {"model_max_prompt_tokens_exceeded", "context_length_exceeded"}
 _LIMIT_PHRASES = ("rate limit", "too many requests", "quota")
 
 
@@ -92,14 +91,8 @@ def _bad_request(status: int, code: str, message: str, param: str | None, body: 
     if status == 400 and not body.strip():
         # Without a body it is the sign of a passing fault in front of the models; a real 400 says what is wrong.
         return Refusal(UpstreamFailed("GitHub Copilot answered 400 without a reason"), True)
-    if code in _OVERFLOW_CODES or any(phrase in message for phrase in _OVERFLOW_PHRASES):
-        error = UpstreamRefused(
-            message or "the request does not fit the model's context window",
-            param="messages",
-            upstream_code="context_length_exceeded",
-            hint="shorten the conversation",
-        )
-        return Refusal(error, False)
+    if is_context_overflow(code, message):
+        return Refusal(context_overflow(message), False)
     hint = "GET /v1/models lists the models" if code.startswith("model_not") else None
     return Refusal(
         UpstreamRefused(
@@ -114,16 +107,16 @@ def _parse_body(body: bytes) -> tuple[str, str, str | None]:
     try:
         document = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError):
-        text = body[:2000].decode(errors="replace").strip()
+        text = body[:MAX_MESSAGE].decode(errors="replace").strip()
         return "", "" if text.startswith("<") else text, None
     outer = object_of(document)
     inner = outer.get("error", document)
     if isinstance(inner, str):
-        return "", inner[:2000], None
+        return "", inner[:MAX_MESSAGE], None
     fields = object_of(inner)
     code = fields.get("code") or outer.get("code") or ""
     param = fields.get("param")
-    message = _innermost(text_of(fields.get("message")))[:2000]
+    message = _innermost(text_of(fields.get("message")))[:MAX_MESSAGE]
     return str(code), message, param if isinstance(param, str) else None
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from copilot_api.errors import GatewayError, UpstreamCut, UpstreamFailed, UpstreamRateLimited
 from copilot_api.protocols.base import Usage
-from copilot_api.protocols.chat.stream import ChatStream, stream_error
+from copilot_api.protocols.chat.stream import ChatStream
+from copilot_api.protocols.copilot_errors import parse_stream_error as stream_error
 from copilot_api.protocols.sse import MAX_EVENT_BYTES
 from tests.protocols.chat import grammar
 from tests.protocols.chat.upstream_streams import (
@@ -259,7 +260,8 @@ def test_two_choices_in_one_chunk_reach_a_client_that_reads_one() -> None:
             "model": "gpt-dated",
         }
     )
-    assert grammar.essence(read(ROLE, both, both, FINISH))["texts"]["content"] == "abab"
+    finishes = FINISH + chunk({}, index=1, finish_reason="stop")
+    assert grammar.essence(read(ROLE, both, both, finishes))["texts"]["content"] == "abab"
 
 
 def test_a_chunk_without_delta_is_no_crash() -> None:

@@ -34,7 +34,8 @@ class Call:
 
     @property
     def arguments(self) -> str:
-        return "".join(self.pieces)
+        text = "".join(self.pieces)
+        return text if text.strip() else text + "{}"  # blank arguments mean none, and JSON has a word for that
 
 
 @dataclass(frozen=True)

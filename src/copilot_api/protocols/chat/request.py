@@ -37,13 +37,20 @@ class ChatRequest(msgspec.Struct, frozen=True):
         if self.is_streamed and not self.wants_usage:
             edits["stream_options"] = self._stream_options()
         renames: dict[str, str] = {}
-        fields = self.body.fields
-        if "max_tokens" in fields and upstream_model.startswith(_NEEDS_MAX_COMPLETION_TOKENS):
-            if "max_completion_tokens" in fields:
-                edits["max_tokens"] = None
-            else:
-                renames["max_tokens"] = "max_completion_tokens"
+        if "max_tokens" in self.body.fields:
+            self._mend_limit(upstream_model, edits, renames)
         return self.body.replaced(edits, renames) if edits or renames else self.body.source
+
+    def _mend_limit(self, upstream_model: str, edits: dict[str, bytes | None], renames: dict[str, str]) -> None:
+        """Exactly one limit on the output goes upstream, by the name that the model takes."""
+        old, new = self.body.get("max_tokens"), self.body.get("max_completion_tokens")
+        if new is not None and new != b"null":
+            edits["max_tokens"] = None
+        elif upstream_model.startswith(_NEEDS_MAX_COMPLETION_TOKENS):
+            if new is None:
+                renames["max_tokens"] = "max_completion_tokens"
+            else:
+                edits["max_completion_tokens"], edits["max_tokens"] = old, None
 
     def _stream_options(self) -> bytes:
         options = self.body.get("stream_options")

@@ -13,19 +13,23 @@ from copilot_api.errors import UpstreamFailed
 from copilot_api.protocols.base import Usage
 from copilot_api.protocols.chat import wire
 from copilot_api.protocols.copilot_usage import CopilotUsage
-from copilot_api.protocols.json_object import rewrite
+from copilot_api.protocols.json_object import JsonObject, measure
 from copilot_api.protocols.sse import render_event
 from copilot_api.protocols.untyped import list_of, object_of
 
 
+class _Message(msgspec.Struct):
+    tool_calls: list[msgspec.Raw] | None = None
+
+
 class _Choice(msgspec.Struct):
     index: int | None = None
+    message: _Message | None = None
     finish_reason: str | None = None
 
 
 class _Answer(msgspec.Struct):
     choices: list[_Choice] | None
-    model: msgspec.Raw = msgspec.Raw(b"null")
     object: str | None = None
     id: str | None = None
     created: int | float | None = None
@@ -34,7 +38,7 @@ class _Answer(msgspec.Struct):
 
 
 _decode_answer = msgspec.json.Decoder(_Answer).decode
-_OPENING = b'{"object":"chat.completion",'
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class ChatAnswer:
@@ -63,27 +67,25 @@ def parse_response(source: bytes, *, model: str, choices: int, now: int) -> Chat
     charge = answer.copilot_usage
     usage = answer.usage.to_usage(charge) if answer.usage else None
     nano_aiu = charge.nano_aiu if charge else None
-    is_merged = choices == 1 and (len(found) > 1 or found[0].index != 0)
-    named = b'"model":%b' % answer.model
-    if answer.object is None and answer.id and answer.created and not is_merged and source.count(named) == 1:
-        # Nearly every answer: only its name is to be changed and its kind to be added. The rest leaves as it came.
-        opened = source.replace(named, b'"model":%b' % msgspec.json.encode(model))
-        if opened.startswith(b'{"'):
-            return ChatAnswer(_OPENING + opened[1:], usage, nano_aiu)
+    first = found[0]
+    has_calls = first.message is not None and bool(first.message.tool_calls)
+    is_merged = choices == 1 and (len(found) > 1 or first.index != 0 or has_calls)
     return ChatAnswer(_mended(source, answer, model, now, is_merged=is_merged), usage, nano_aiu)
 
 
 def _mended(source: bytes, answer: _Answer, model: str, now: int, *, is_merged: bool) -> bytes:
-    """The answer with everything that a strict client needs."""
-    fields = msgspec.json.decode(source, type=dict[str, msgspec.Raw])
-    edits: dict[str, bytes | None] = {"object": b'"chat.completion"', "model": msgspec.json.encode(model)}
+    """The answer with everything that a strict client needs; the rest of it leaves as it came."""
+    fields = _decode_fields(source)
+    edits: dict[str, bytes | None] = {"model": msgspec.json.encode(model)}
+    if answer.object is None:
+        edits["object"] = b'"chat.completion"'
     if not answer.created:
         edits["created"] = b"%d" % now
     if not answer.id:
         edits["id"] = b'"chatcmpl-%d"' % now
     if is_merged:
         edits["choices"] = msgspec.json.encode([_merge_choices(msgspec.json.decode(fields["choices"]))])
-    return rewrite(fields, edits)
+    return JsonObject(source, fields, measure(source, fields)).replaced(edits)
 
 
 def _merge_choices(choices: list[Any]) -> dict[str, Any]:
@@ -104,7 +106,9 @@ def _merge_choices(choices: list[Any]) -> dict[str, Any]:
             if not str(function.get("arguments") or "").strip():
                 function["arguments"] = "{}"
         message["tool_calls"] = calls
-    reason = "tool_calls" if calls else (reasons[0] if reasons else "stop")
+    reason = reasons[0] if reasons else "stop"
+    if calls and (reason == "stop" or "tool_calls" in reasons):
+        reason = "tool_calls"
     return {**turns[0], "message": message, "index": 0, "finish_reason": reason}
 
 

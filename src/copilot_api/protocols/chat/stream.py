@@ -1,35 +1,36 @@
 """
 A streamed chat answer, made fit for strict clients as it passes.
 
-What strict clients need (and Copilot does not always send): `object`, `id` and `created` on every chunk; the role once,
-and first; each tool call's id, type and name once, calls numbered from 0; one finish reason, after everything else; the
-usage chunk last, and only when it was asked for; `[DONE]`.
+What strict clients need (and Copilot does not always send): `object` on every chunk, and one `id` and `created` for
+all; one choice a chunk; the role once, and first; tool calls in order (`tool_calls.py`); one finish reason, after
+everything else; the usage chunk last, and only when it was asked for; `[DONE]`.
 
 Nearly every chunk of a stream is a piece of text in the same wrapping. Those are edited as bytes; only chunks that
 carry anything else are decoded.
 """
 
 import re
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 
-from copilot_api.errors import GatewayError, UpstreamCut, UpstreamFailed, UpstreamRateLimited
+from copilot_api.errors import GatewayError, UpstreamCut, UpstreamFailed
 from copilot_api.protocols.base import Usage
 from copilot_api.protocols.chat import wire
+from copilot_api.protocols.chat.tool_calls import ToolCalls
+from copilot_api.protocols.copilot_errors import parse_stream_error
 from copilot_api.protocols.copilot_usage import CopilotUsage
 from copilot_api.protocols.sse import Event, EventTooLarge, SseDecoder, render_event
-from copilot_api.protocols.untyped import list_of, object_of
+from copilot_api.protocols.untyped import list_of, object_of, text_of
 
 DONE = b"[DONE]"
 _EVENT = b'data: {"object":"chat.completion.chunk",'
 _PLAIN = b'{"choices":[{"index":0,'
-_SPECIAL = re.compile(rb'"(?:role|usage|tool_calls|error|object|copilot_usage|finish_reason":")')
+_SPECIAL = re.compile(rb'"(?:index|role|usage|tool_calls|error|object|copilot_usage|finish_reason":")')
 """What a chunk may hold that needs a look. Inside a string its quotes would be escaped, so a find is always a field."""
-_SUFFIX = re.compile(rb'("created":[1-9]\d*,"id":"[^"\\]+","model":)"[^"\\]*"((?:,"\w+":(?:"[^"\\]*"|null))*\})\Z')
+_SUFFIX = re.compile(rb'"created":[1-9]\d*,"id":"[^"\\]+","model":"[^"\\]*"((?:,"\w+":(?:"[^"\\]*"|null))*\})\Z')
 """
-The end of a chunk as Copilot writes it. It holds no bracket but the last, so in valid JSON all of it is the top
-level's.
+The end of a chunk as Copilot writes it. It holds no bracket but the last: in valid JSON all of it is the top level's.
 """
 _decode = msgspec.json.decode
 _encode = msgspec.json.encode
@@ -39,7 +40,6 @@ class ChatStream:
     """See the module, and `StreamRelay` for the contract."""
 
     __slots__ = (
-        "_call_ids",
         "_calls",
         "_choices",
         "_created",
@@ -49,6 +49,7 @@ class ChatStream:
         "_has_role",
         "_id",
         "_is_done",
+        "_is_named",
         "_model",
         "_new_suffix",
         "_open_choices",
@@ -71,15 +72,15 @@ class ChatStream:
         self._wants_usage = wants_usage
         self._choices = choices
         self._decoder = SseDecoder()
-        self._id = ""
+        self._id = f"chatcmpl-{now}"
         self._created = now
+        self._is_named = False
+        """Whether id and created are settled: the first chunk that is sent settles them for all."""
         self._suffix = b""
-        """How this upstream ends each of its chunks; learnt from the first one."""
+        """How this upstream ends each of its chunks; learnt from one of them."""
         self._new_suffix = b""
         self._has_role = False
-        self._calls: dict[tuple[int, int | None], int] = {}
-        """Where the upstream last put a call (choice, index) → its number towards the client."""
-        self._call_ids: dict[str, int] = {}
+        self._calls = ToolCalls()
         self._open_choices: set[int] = set()
         """The upstream's choices that have begun and not finished. Claude finishes text before it opens a tool call."""
         self._finish: dict[str, Any] | None = None
@@ -102,43 +103,63 @@ class ChatStream:
 
     def finish(self) -> bytes:
         """See `StreamRelay`."""
-        out = self._relay_all(self._decoder.finish())
+        out = self._relay_rest()
         if self.failure is not None:
             raise self.failure
-        if not self._is_done and (self._finish_reason is None or self._open_choices):
+        if self._finish_reason is None or (self._open_choices and not self._is_done):
             raise UpstreamCut("GitHub Copilot's answer broke off before its end")
-        if self._finish_reason is None:
-            raise UpstreamCut("GitHub Copilot ended its answer without saying how")
+        if not self._has_role and self._choices == 1:
+            choice = {"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}
+            out += render_event(_encode(self._wrapped({"choices": [choice]})))
+        endings = self._calls.endings()
+        if endings:
+            choice = {"index": 0, "delta": {"tool_calls": endings}, "finish_reason": None}
+            out += render_event(_encode(self._wrapped({"choices": [choice]})))
         if self._finish is not None:
             out += render_event(_encode(self._wrapped(self._finish)))
         if self._wants_usage and self._tail.get("usage") is not None:
             out += render_event(_encode(self._wrapped({**self._tail, "choices": []})))
         return out + render_event(DONE)
 
+    def _relay_rest(self) -> bytes:
+        """A last event without its blank line; one that is not whole is what was left when the stream was cut."""
+        if self.failure is not None or self._is_done:
+            return b""
+        rest = self._decoder.finish()
+        if rest and not _is_whole(rest[0].data):
+            if self._finish_reason is None:
+                raise UpstreamCut("GitHub Copilot's answer broke off in the middle of an event")
+            return b""
+        return self._relay_all(rest)
+
     def _relay_all(self, events: list[Event]) -> bytes:
         out: list[bytes] = []
-        try:
-            for event in events:
-                out.append(self._relay(event.data))  # noqa: PERF401 -- what came before a failure stays
-        except GatewayError as error:
-            self.failure = error
+        for event in events:
+            if self._is_done or self.failure is not None:
+                break
+            try:
+                out.append(self._relay(event.data))
+            except GatewayError as error:  # what came before it still reaches the client
+                self.failure = error
         return out[0] if len(out) == 1 else b"".join(out)
 
     # One event --------------------------------------------------------------------------------------------------
 
     def _relay(self, data: bytes) -> bytes:
-        if self._suffix and data.startswith(_PLAIN) and data.endswith(self._suffix) and _SPECIAL.search(data) is None:
-            self.has_content = True
+        if (
+            self._suffix
+            and data.startswith(_PLAIN)
+            and data.endswith(self._suffix)
+            and _SPECIAL.search(data, len(_PLAIN)) is None
+        ):
             self._open_choices.add(0)
             return b"".join((_EVENT, data[1 : -len(self._suffix)], self._new_suffix))
-        return self._relay_decoded(data)
-
-    def _relay_decoded(self, data: bytes) -> bytes:
         if data == DONE:
             self._is_done = True
             return b""
-        if self._is_done or not data:
-            return b""
+        return self._relay_decoded(data) if data else b""
+
+    def _relay_decoded(self, data: bytes) -> bytes:
         try:
             decoded = _decode(data)
         except (msgspec.DecodeError, RecursionError) as error:
@@ -147,58 +168,57 @@ class ChatStream:
             raise UpstreamFailed("GitHub Copilot sent an event that is not an object")
         chunk = object_of(cast("object", decoded))
         if chunk.get("error"):
-            raise stream_error(chunk["error"])
-        self._learn(chunk, data)
+            raise parse_stream_error(chunk["error"])
+        self._identify(chunk)
         self._meter(chunk)
-        choices = list_of(chunk.get("choices"))
-        if not choices:
-            if chunk.get("prompt_filter_results"):
-                self._preamble = chunk["prompt_filter_results"]
-            return b""
-        kept = [
-            kept for choice in map(object_of, choices) if choice and (kept := self._mend(choice, chunk)) is not None
-        ]
-        if not kept:
-            return b""
-        chunk["choices"] = kept
-        self.has_content = True
-        return render_event(_encode(self._wrapped(chunk)))
+        if chunk.get("prompt_filter_results") and not chunk.get("choices"):
+            self._preamble = chunk["prompt_filter_results"]
+        out: list[bytes] = []
+        for choice in list_of(chunk.pop("choices", None)):
+            mended = self._mend(object_of(choice), chunk)
+            if mended is not None:
+                self.has_content = True
+                out.append(render_event(_encode(self._wrapped({**chunk, "choices": [mended]}))))
+        if not self._suffix and self._has_role and self._choices == 1:
+            self._learn_suffix(data)
+        return b"".join(out)
 
-    def _learn(self, chunk: dict[str, Any], data: bytes) -> None:
-        """What every chunk of this stream has in common."""
-        if chunk.get("id"):
-            self._id = self._id or str(chunk["id"])
-        if chunk.get("created"):
-            self._created = chunk["created"]
-        if not self._suffix and self._choices == 1:
-            found = _SUFFIX.search(data)
-            if found is not None:
-                self._suffix = found.group()
-                self._new_suffix = b"%b%b%b\n\n" % (found.group(1), _encode(self._model), found.group(2))
+    def _identify(self, chunk: dict[str, Any]) -> None:
+        """Take id and created from the first chunk that has them."""
+        if self._is_named:
+            return
+        self._id = text_of(chunk.get("id")) or self._id
+        created = chunk.get("created")
+        if isinstance(created, int) and created > 0:
+            self._created = int(created)
+
+    def _learn_suffix(self, data: bytes) -> None:
+        found = _SUFFIX.search(data)
+        if found is not None:
+            self._suffix = found.group()
+            names = b'"created":%d,"id":%b,"model":%b' % (self._created, _encode(self._id), _encode(self._model))
+            self._new_suffix = names + found.group(1) + b"\n\n"
 
     def _meter(self, chunk: dict[str, Any]) -> None:
         """Take note of usage, wherever it rides, and take it off this chunk."""
         usage, copilot = chunk.pop("usage", None), chunk.pop("copilot_usage", None)
-        if copilot is not None:
-            self._tail["copilot_usage"] = copilot
-        if usage is not None:
-            self._tail["usage"] = usage
         if usage is None and copilot is None:
             return
-        try:
-            charge = msgspec.convert(self._tail.get("copilot_usage") or {}, CopilotUsage, strict=False)
+        charge = _read(self._tail.get("copilot_usage") if copilot is None else copilot, CopilotUsage)
+        if copilot is not None and charge is not None:
+            self._tail["copilot_usage"] = copilot
             self.nano_aiu = charge.nano_aiu
-            if self._tail.get("usage") is not None:
-                self.usage = msgspec.convert(self._tail["usage"], wire.ChatUsage, strict=False).to_usage(charge)
-        except msgspec.ValidationError:
-            self._tail.pop(
-                "copilot_usage", None
-            )  # an account that cannot be read is none: the event says `usage_unknown`
+        reported = _read(self._tail.get("usage") if usage is None else usage, wire.ChatUsage)
+        if reported is not None:
+            if usage is not None:
+                self._tail["usage"] = usage
+            self.usage = reported.to_usage(charge)
 
     def _wrapped(self, chunk: dict[str, Any]) -> dict[str, Any]:
         """`chunk` with all that every chunk must have."""
+        self._is_named = True
         wrapped: dict[str, Any] = {
-            "id": self._id or f"chatcmpl-{self._created}",
+            "id": self._id,
             "object": "chat.completion.chunk",
             "created": self._created,
             "model": self._model,
@@ -211,74 +231,65 @@ class ChatStream:
 
     def _mend(self, choice: dict[str, Any], chunk: dict[str, Any]) -> dict[str, Any] | None:
         """The choice as the client gets it; None when nothing of it is left to send now."""
+        index = choice.get("index")
+        place = index if isinstance(index, int) else 0
         delta = object_of(choice.pop("delta", None)) or object_of(choice.pop("message", None))
-        choice["delta"] = delta
-        reason = choice.get("finish_reason")
-        place = choice.get("index") or 0
+        reason = text_of(choice.pop("finish_reason", None))
+        if reason == "error":
+            raise UpstreamFailed("GitHub Copilot gave up on this answer")
         if reason:
             self._open_choices.discard(place)
         elif delta:
             self._open_choices.add(place)
-        if reason == "error":
-            raise UpstreamFailed("GitHub Copilot gave up on this answer")
+        choice["delta"] = delta
         if self._choices > 1:
-            if reason:
-                self._finish_reason = reason
-            choice.setdefault("finish_reason", None)
-            return choice
-        calls = list_of(delta.get("tool_calls"))
-        if calls:
-            delta["tool_calls"] = [self._mend_call(object_of(call), place) for call in calls]
-        elif "tool_calls" in delta:
-            del delta["tool_calls"]
-        if self._has_role:
-            delta.pop("role", None)
+            self._finish_reason = reason or self._finish_reason
+            return {**choice, "index": place, "finish_reason": reason or None}
         choice["index"] = 0
+        self._mend_calls(delta, place)
+        has_role = delta.pop("role", None) is not None
         if reason:
-            if self._finish_reason is None or reason == "tool_calls":
-                self._finish_reason = reason
-            if self._call_ids and self._finish_reason == "stop":
-                self._finish_reason = "tool_calls"
-            self._finish = {**chunk, "choices": [{**choice, "delta": {}, "finish_reason": self._finish_reason}]}
-            choice.pop("finish_reason")
-        if not any(value not in (None, "") for name, value in delta.items() if name != "role") and (
-            self._has_role or reason
-        ):
-            return None  # nothing but the finish, which waits until the end: a later choice may still bring tool calls
-        choice["finish_reason"] = None
+            self._note_finish(reason, choice, chunk)  # it waits: a later choice may still bring tool calls
+        if not any(value not in (None, "") for value in delta.values()) and (self._has_role or not has_role or reason):
+            return None
         if not self._has_role:
             choice["delta"] = {"role": "assistant", **delta}
             self._has_role = True
+        choice["finish_reason"] = None
         return choice
 
-    def _mend_call(self, call: dict[str, Any], choice_index: int) -> dict[str, Any]:
-        """One piece of a tool call, numbered by us; id, type and name only on its first piece."""
-        call_id, place = call.get("id"), (choice_index, call.get("index"))
-        function = object_of(call.get("function"))
-        number = self._call_ids.get(call_id) if call_id else self._calls.get(place)
-        if number is None and not call_id and self._call_ids and not function.get("name"):
-            number = len(self._call_ids) - 1  # a piece that names neither id nor index belongs to the call in progress
-        arguments = function.get("arguments") or ""
-        if number is not None:
-            self._calls[place] = number
-            return {"index": number, "function": {"arguments": arguments}}
-        number = len(self._call_ids)
-        call_id = str(call_id or f"call_{number}_{self._id}"[:64])
-        self._call_ids[call_id] = self._calls[place] = number
-        return {
-            **call,
-            "index": number,
-            "id": call_id,
-            "type": "function",
-            "function": {**function, "arguments": arguments},
-        }
+    def _mend_calls(self, delta: dict[str, Any], place: int) -> None:
+        pieces = list_of(delta.pop("tool_calls", None))
+        mended = [self._calls.mend(object_of(piece), place, self._id) for piece in pieces]
+        kept = [piece for piece in mended if piece is not None]
+        if kept:
+            delta["tool_calls"] = kept
+
+    def _note_finish(self, reason: str, choice: dict[str, Any], chunk: dict[str, Any]) -> None:
+        """Keep the finish for the end. Of several, one that says that tools are to be called counts."""
+        if self._finish_reason is None or reason == "tool_calls":
+            self._finish_reason = reason
+        if self._calls and self._finish_reason == "stop":
+            self._finish_reason = "tool_calls"
+        finish: dict[str, Any] = {**choice, "delta": {}, "finish_reason": self._finish_reason}
+        self._finish = {**chunk, "choices": [finish]}
 
 
-def stream_error(error: Any) -> GatewayError:
-    """What went wrong, from the error object inside a stream."""
-    fields = object_of(error) or {"message": str(error)}
-    message = str(fields.get("message") or "GitHub Copilot failed while answering")[:2000]
-    code = str(fields.get("code") or "")
-    if "rate_limit" in code or code == "429":
-        return UpstreamRateLimited(message)
-    return UpstreamFailed(message)
+def _is_whole(data: bytes) -> bool:
+    try:
+        return data == DONE or bool(_decode(data))
+    except (msgspec.DecodeError, RecursionError):
+        return False
+
+
+T = TypeVar("T")
+
+
+def _read(value: object, kind: type[T]) -> T | None:
+    """`value` as a `kind`, or None: an account that cannot be read is none."""
+    if value is None:
+        return None
+    try:
+        return msgspec.convert(value, kind, strict=False)
+    except (msgspec.ValidationError, OverflowError):
+        return None

@@ -1,0 +1,48 @@
+"""What the protocols share, and that each keeps the shared contract."""
+
+import msgspec
+import pytest
+
+from copilot_api.protocols import embeddings
+from copilot_api.protocols.base import AnswerMeter, ParsedRequest, StreamRelay, Usage
+from copilot_api.protocols.chat import request as chat_request
+from copilot_api.protocols.chat import response as chat_response
+from copilot_api.protocols.chat.stream import ChatStream
+
+CHAT = b'{"model":"m","messages":[{"role":"user","content":"x"}]}'
+EMBEDDINGS = b'{"model":"m","input":"x"}'
+
+
+def test_usage_starts_at_nothing_and_does_not_change() -> None:
+    usage = Usage()
+    assert msgspec.structs.astuple(usage) == (0, 0, 0, 0, 0)
+    with pytest.raises(AttributeError):
+        usage.input_tokens = 1  # type: ignore[misc]
+
+
+def test_every_protocols_request_is_a_parsed_request() -> None:
+    requests: list[ParsedRequest] = [chat_request.parse_request(CHAT), embeddings.parse_request(EMBEDDINGS)]
+    for request in requests:
+        assert request.model == "m"
+        assert request.is_streamed is False
+        assert request.initiator in {"user", "agent"}
+        assert request.has_images is False
+        assert request.effort is None
+        assert b'"other"' in request.render("other")
+
+
+def test_every_protocols_answer_is_a_meter() -> None:
+    body = b'{"choices":[{"index":0,"message":{"content":"x"},"finish_reason":"stop"}]}'
+    meters: list[AnswerMeter] = [
+        chat_response.parse_response(body, model="m", choices=1, now=1),
+        embeddings.parse_response(b'{"data":[]}', model="m", wants_base64=False),
+        ChatStream(model="m", wants_usage=False, choices=1, now=1),
+    ]
+    assert [(meter.usage, meter.nano_aiu) for meter in meters] == [(None, None)] * 3
+
+
+def test_a_chat_stream_is_a_relay() -> None:
+    relay: StreamRelay = ChatStream(model="m", wants_usage=False, choices=1, now=1)
+    assert relay.failure is None
+    assert not relay.has_content
+    assert relay.feed(b"") == b""
