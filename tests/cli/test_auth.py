@@ -15,7 +15,7 @@ TOKEN = "ghu_sim_ada_0000000000000000000000000000"
 
 
 @pytest.fixture(autouse=True)
-def github(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
+def github(simulator: Simulator, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
     """The simulator stands for GitHub; each test finds it as new, and a login that takes a second."""
     for name in ("GITHUB_URL", "GITHUB_API_URL", "UPSTREAM_URL"):
         monkeypatch.setenv(f"COPILOT_API_{name}", simulator.url)

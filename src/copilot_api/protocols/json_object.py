@@ -48,7 +48,7 @@ class JsonObject:
         """
         spans, renames = self._spans, renames or {}
         if spans is None or any([value is None and name in self.fields for name, value in edits.items()]):
-            return _rewrite(self.fields, edits, renames)
+            return rewrite(self.fields, edits, renames)
         source, end = self.source, 0
         pieces: list[bytes] = []
         changes: list[tuple[int, int, bytes]] = []
@@ -99,7 +99,7 @@ def parse_object(source: bytes) -> JsonObject:
     return JsonObject(source, fields, spans)
 
 
-def _rewrite(fields: Fields, edits: Mapping[str, bytes | None], renames: Mapping[str, str] | None = None) -> bytes:
+def rewrite(fields: Fields, edits: Mapping[str, bytes | None], renames: Mapping[str, str] | None = None) -> bytes:
     """The fields as a new object, edited as in `JsonObject.replaced`; the values that stay keep their bytes."""
     values: dict[str, bytes | msgspec.Raw | None] = {**fields}
     if renames:

@@ -33,7 +33,7 @@ class SseDecoder:
     __slots__ = ("_is_at_start", "_pending", "_scanned")
 
     def __init__(self) -> None:
-        self._pending = b""
+        self._pending: bytes = b""
         self._scanned = 0
         self._is_at_start = True
 
@@ -46,7 +46,8 @@ class SseDecoder:
                 return [Event(chunk[6:-2])]
             return [event for frame in chunk[:-2].split(b"\n\n") if (event := _quick_frame(frame)) is not None]
         if self._is_at_start:
-            chunk, self._pending = self._pending + chunk, b""
+            chunk = self._pending + chunk
+            self._pending = b""
             if len(chunk) < len(_BOM) and _BOM.startswith(chunk):
                 self._pending = chunk
                 return []

@@ -77,7 +77,7 @@ def _mended(source: bytes, answer: _Answer, model: str, now: int, *, is_merged: 
     """The answer with everything that a strict client needs; the rest of it leaves as it came."""
     fields = _decode_fields(source)
     edits: dict[str, bytes | None] = {"model": msgspec.json.encode(model)}
-    if answer.object is None:
+    if answer.object != "chat.completion":
         edits["object"] = b'"chat.completion"'
     if not answer.created:
         edits["created"] = b"%d" % now
