@@ -155,11 +155,17 @@ class _Gateway:
     async def serve(self, sockets: list[socket.socket], url: str) -> None:
         """Run everything until told to stop, then end it in the order in which it depends on each other."""
         settings, observe = self._settings, self._surroundings.observe
+
+        def on_listening() -> None:
+            observe(Listening(url))
+            self._surroundings.on_listening(url)
+
         server = GatewayServer(
             self.router,
             asyncio.get_running_loop(),
             drain_seconds=settings.drain_seconds,
             tls=_load_tls(settings),
+            on_listening=on_listening,
             on_stopping=lambda calls: observe(Stopping(calls)),
             sweep=self._transport.sweep,
         )
@@ -168,8 +174,6 @@ class _Gateway:
         try:
             async with asyncio.TaskGroup() as group:
                 background = [group.create_task(self._sessions.run()), group.create_task(self._catalog.run())]
-                observe(Listening(url))
-                self._surroundings.on_listening(url)
                 await server.run_until_stopped(sockets)
                 for task in background:
                     task.cancel()

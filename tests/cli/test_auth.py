@@ -58,24 +58,18 @@ def test_login_shows_the_code_and_keeps_the_token(cli: Cli, home: Path, github: 
     assert polls(github) == 2
 
 
-def test_auth_alone_logs_in(cli: Cli, home: Path) -> None:
-    assert cli("auth").code == 0
-    assert (home / "github_token").exists()
-
-
-def test_show_token_prints_it_for_scripts(cli: Cli, home: Path) -> None:
-    ended = cli("auth", "login", "--show-token")
-    assert ended.out.strip() == (home / "github_token").read_text()
-
-
-def test_verbose_says_which_hosts(cli: Cli, github: Simulator) -> None:
-    assert github.url in cli("auth", "login", "--verbose").err
-
-
-def test_a_new_login_replaces_the_old_one(cli: Cli, logged_in: Path, github: Simulator) -> None:
+def test_auth_alone_logs_in_and_replaces_what_was(cli: Cli, logged_in: Path, github: Simulator) -> None:
     github.post("/_sim/device", {"login": "grace"})
-    assert "logged in as grace" in cli("auth", "login").err
+    ended = cli("auth")
+    assert ended.code == 0
+    assert "logged in as grace" in ended.err
     assert logged_in.read_text().startswith("ghu_sim_grace_")
+
+
+def test_the_token_and_the_hosts_are_shown_when_asked_for(cli: Cli, home: Path, github: Simulator) -> None:
+    ended = cli("auth", "login", "--show-token", "--verbose")
+    assert ended.out.strip() == (home / "github_token").read_text()
+    assert github.url in ended.err
 
 
 @pytest.mark.parametrize(("outcome", "says"), [("deny", "refused"), ("expire", "expired")])

@@ -2,20 +2,21 @@
 
 import json
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from copilot_api.cli.check_usage import render_snapshot
-from copilot_api.upstream.quotas import QuotaSnapshot, parse_quota
+from copilot_api.upstream.quotas import parse_quota
 from tests.cli.conftest import Cli
 from tests.harness import Simulator
 
 TOKEN = "ghu_sim_ada_0000000000000000000000000000"
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def github(simulator: Simulator, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
     """The simulator stands for GitHub, and somebody is logged in."""
     for name in ("GITHUB_URL", "GITHUB_API_URL", "UPSTREAM_URL"):
@@ -39,7 +40,7 @@ def premium_line(cli: Cli) -> str:
     return next(line for line in cli("check-usage").out.splitlines() if line.startswith("premium_interactions"))
 
 
-def test_it_shows_the_account_and_its_allowances(cli: Cli) -> None:
+def test_it_shows_the_account_and_its_allowances(cli: Cli, github: Simulator) -> None:
     ended = cli("check-usage")
     assert (ended.code, ended.err) == (0, "")
     assert "account  ada" in ended.out
@@ -50,7 +51,7 @@ def test_it_shows_the_account_and_its_allowances(cli: Cli) -> None:
     assert TOKEN not in ended.out
 
 
-def test_json_is_for_scripts(cli: Cli) -> None:
+def test_json_is_for_scripts(cli: Cli, github: Simulator) -> None:
     ended = cli("check-usage", "--json")
     document = json.loads(ended.out)
     assert document["login"] == "ada"
@@ -85,12 +86,12 @@ def test_calls_move_it(cli: Cli, github: Simulator) -> None:
     assert premium(cli)["remaining"] == before - 1
 
 
-def test_it_asks_for_a_given_token_instead(cli: Cli) -> None:
+def test_it_asks_for_a_given_token_instead(cli: Cli, github: Simulator) -> None:
     document = json.loads(cli("check-usage", "--json", "-g", "gho_sim_grace_0000000000000000000000000").out)
     assert document["login"] == "grace"
 
 
-def test_without_a_credential_it_says_what_to_do(cli: Cli, home: Path) -> None:
+def test_without_a_credential_it_says_what_to_do(cli: Cli, github: Simulator, home: Path) -> None:
     (home / "github_token").unlink()
     ended = cli("check-usage")
     assert (ended.code, ended.out) == (1, "")
@@ -105,24 +106,39 @@ def test_a_token_that_is_not_accepted_says_why(cli: Cli, github: Simulator) -> N
     assert "Bad credentials" in ended.err
 
 
-def test_a_github_that_fails_says_so(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_github_that_fails_says_so(cli: Cli, github: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COPILOT_API_GITHUB_API_URL", "http://127.0.0.1:9")
     ended = cli("check-usage", "--json")
     assert (ended.code, ended.out) == (1, "")
     assert "http://127.0.0.1:9" in ended.err
 
 
-@pytest.mark.parametrize("plan", ["pro", "exhausted", "overage", "business", "free"])
-def test_every_plan_can_be_shown(plan: str) -> None:
-    """GitHub's document is unversioned, and every field of it is optional."""
-    from importlib import resources
+PLANS: dict[str, dict[str, Any]] = {
+    name: document
+    for name, document in json.loads(
+        resources.files("copilot_api.simulator").joinpath("data", "user.json").read_bytes()
+    ).items()
+    if "login" in document
+}
 
-    documents = json.loads(resources.files("copilot_api.simulator").joinpath("data", "user.json").read_bytes())
-    for name, document in documents.items():
-        if isinstance(document, dict) and name.startswith(plan):
-            for snapshot in parse_quota(document).snapshots:
-                assert render_snapshot(snapshot)
-    assert parse_quota({}).snapshots is not None
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_every_plan_can_be_shown(plan: str) -> None:
+    """GitHub's document is unversioned and has had several shapes."""
+    quota = parse_quota(PLANS[plan])
+    assert quota.plan != "unknown"
+    shown = {snapshot.name: render_snapshot(snapshot) for snapshot in quota.snapshots}
+    assert shown
+    assert "not reported" not in shown.values()
+
+
+def test_a_plan_that_bills_by_tokens_counts_credits() -> None:
+    quota = parse_quota(PLANS["free_token_based"])
+    assert any("credits used" in render_snapshot(snapshot) for snapshot in quota.snapshots)
+
+
+def test_a_document_that_says_nothing_is_no_crash() -> None:
+    assert parse_quota({}).snapshots == ()
 
 
 @pytest.mark.parametrize("field", ["entitlement", "remaining"])
@@ -130,5 +146,4 @@ def test_what_is_not_reported_is_not_made_up(field: str) -> None:
     document = {"quota_snapshots": {"premium_interactions": {"entitlement": 300, "remaining": 10, "unlimited": False}}}
     del document["quota_snapshots"]["premium_interactions"][field]
     (snapshot,) = parse_quota(document).snapshots
-    assert isinstance(snapshot, QuotaSnapshot)
     assert render_snapshot(snapshot) == "not reported"

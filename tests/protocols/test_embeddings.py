@@ -3,6 +3,7 @@
 import base64
 import json
 import struct
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -176,3 +177,15 @@ def test_a_number_beyond_single_precision_is_no_crash(number: str) -> None:
         parse_response(body, model=MODEL, wants_base64=True)
     except GatewayError:
         pass
+
+
+CASES = sorted((Path(__file__).parent / "cases" / "embeddings").iterdir())
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_case_comes_out_as_it_should(case: Path) -> None:
+    """Case files as for chat, and beside them `upstream_request.json`: what Copilot is asked."""
+    request = parse_request((case / "request.json").read_bytes())
+    assert json.loads(request.render("upstream-model")) == json.loads((case / "upstream_request.json").read_text())
+    body = parse_response((case / "upstream.json").read_bytes(), model=request.model, wants_base64=request.wants_base64).body
+    assert json.loads(body) == json.loads((case / "client.json").read_text())

@@ -26,6 +26,7 @@ class GatewayServer(uvicorn.Server):
         *,
         drain_seconds: float,
         tls: ssl.SSLContext | None,
+        on_listening: Callable[[], None],
         on_stopping: Callable[[int], None],
         sweep: Callable[[], None],
     ) -> None:
@@ -44,6 +45,7 @@ class GatewayServer(uvicorn.Server):
         config.ssl = tls
         self.server_state.connections = self.http.connections  # type: ignore[assignment] # the set that it waits for
         self.server_state.tasks = self.http.tasks
+        self._on_listening = on_listening
         self._on_stopping = on_stopping
         self._sweep = sweep
 
@@ -69,6 +71,11 @@ class GatewayServer(uvicorn.Server):
         else:
             self.should_exit = True
             self._on_stopping(len(self.http.tasks))
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn. Whoever reads that we listen may call or stop us at once."""
+        await super().startup(sockets)
+        self._on_listening()
 
     async def on_tick(self, counter: int) -> bool:
         """See uvicorn; called ten times a second."""

@@ -7,6 +7,7 @@ import click
 
 from copilot_api.cli.options import json_option, option
 from copilot_api.cli.output import print_json
+from copilot_api.config.binding import without_credentials
 from copilot_api.config.environment import environment
 from copilot_api.config.paths import DataDirectory, write_private
 from copilot_api.config.settings import Settings, UpstreamSettings
@@ -34,7 +35,8 @@ def login(*, show_token: bool = False, verbose: bool = False) -> None:
     directory.prepare()
     settings = upstream_settings()
     if verbose:
-        click.echo(f"GitHub: {settings.upstream.github_url}, API: {settings.upstream.github_api_url}", err=True)
+        github, api = settings.upstream.github_url, settings.upstream.github_api_url
+        click.echo(f"GitHub: {without_credentials(github)}, API: {without_credentials(api)}", err=True)
     log_in(settings, directory)
     if show_token:
         click.echo(directory.github_token.read_text().strip())

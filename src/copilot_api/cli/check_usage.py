@@ -55,7 +55,9 @@ def render_snapshot(snapshot: QuotaSnapshot) -> str:
     if snapshot.is_unlimited:
         return "unlimited"
     used, entitlement = snapshot.used, snapshot.entitlement
-    if used is None or not entitlement:
+    if entitlement == 0:
+        return "none included"
+    if used is None or entitlement is None:
         return "not reported"
     share = min(1.0, max(0.0, used / entitlement))
     bar = "█" * round(share * _BAR)

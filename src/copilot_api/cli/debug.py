@@ -10,6 +10,7 @@ from copilot_api import __version__
 from copilot_api.cli.auth import upstream_settings
 from copilot_api.cli.options import json_option
 from copilot_api.cli.output import print_json
+from copilot_api.config.binding import without_credentials
 from copilot_api.config.environment import environment
 from copilot_api.config.loader import ConfigInvalid, load_config
 from copilot_api.config.paths import DataDirectory
@@ -38,9 +39,9 @@ def command(*, as_json: bool) -> None:
         "github_token": _state(directory.github_token.exists()),
         "admin.key.txt": _state(directory.admin_key.exists()),
         "configuration": config,
-        "github": upstream.github_url,
-        "github api": upstream.github_api_url,
-        "copilot api": upstream.api_url or "as GitHub says",
+        "github": without_credentials(upstream.github_url),
+        "github api": without_credentials(upstream.github_api_url),
+        "copilot api": without_credentials(upstream.api_url) if upstream.api_url else "as GitHub says",
     }
     if as_json:
         print_json(document)

@@ -19,7 +19,7 @@ from copilot_api.config.settings import Settings
 from copilot_api.keys.bootstrap import ensure_admin_key_in_file
 from copilot_api.keys.changes import KeyChanges
 from copilot_api.keys.service import KeyService
-from copilot_api.observability.events import Notice
+from copilot_api.observability.events import Notice, Observer
 from copilot_api.observability.logs import LibraryLogs, Log
 from copilot_api.storage.keys import SqlKeyRepository
 from copilot_api.storage.migrate import upgrade
@@ -59,7 +59,7 @@ def prepared(
             audit.append(AuditEvent(local_actor(), Action.STARTED_WITHOUT_AUTHENTICATION, settings.host, detail))
             log(Notice("authentication is off: whoever reaches this address uses the Copilot account"))
         else:
-            ensure_admin_key(keys, directory)
+            ensure_admin_key(keys, directory, log)
         keys.load()
 
         def probe() -> None:
@@ -81,7 +81,7 @@ def prepared(
         logging.getLogger().removeHandler(handler)
 
 
-def ensure_admin_key(keys: KeyService, directory: DataDirectory) -> None:
+def ensure_admin_key(keys: KeyService, directory: DataDirectory, observe: Observer) -> None:
     """
     The first admin key: shown once in a terminal; without one written to a file and nowhere else, since the logs of
     services live for ever.
@@ -92,7 +92,7 @@ def ensure_admin_key(keys: KeyService, directory: DataDirectory) -> None:
             click.echo("\nThis is the admin key, shown this once. Keep it like a password:\n", err=True)
             click.echo(f"    {issued.secret}\n", err=True)
     elif ensure_admin_key_in_file(keys, directory.admin_key, actor=local_actor()) is not None:
-        click.echo(f"the admin key is in {directory.admin_key}: read it, then delete the file", err=True)
+        observe(Notice(f"the admin key is in {directory.admin_key}: read it, then delete the file"))
 
 
 async def ask_in_terminal(question: str) -> bool:

@@ -16,6 +16,13 @@ def command(*, port: int, host: str) -> None:
 
     A gateway uses it when COPILOT_API_GITHUB_URL, COPILOT_API_GITHUB_API_URL and COPILOT_API_UPSTREAM_URL are its URL.
     """
+    from copilot_api.config.binding import AddressUnusable
     from copilot_api.simulator.server import run
 
-    run(host, port)
+    try:
+        run(host, port)
+    except OSError as error:
+        raise AddressUnusable(
+            f"cannot listen on {host}:{port}: {error.strerror or error}",
+            hint="choose another port with --port (0 takes any free one)",
+        ) from error

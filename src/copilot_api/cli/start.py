@@ -74,7 +74,13 @@ def find_identity(settings: Settings, directory: DataDirectory) -> Identity | No
         return None
     except UnicodeDecodeError:
         raise BadRequest(f"{directory.github_token} holds no token", hint="run 'copilot-api auth login'") from None
-    return Identity(parse_github_token(content), CredentialSource.FILE) if content.strip() else None
+    if not content.strip():
+        return None
+    try:
+        return Identity(parse_github_token(content), CredentialSource.FILE)
+    except BadRequest as error:
+        hint = error.actual_hint or "run 'copilot-api auth login'"
+        raise BadRequest(f"{directory.github_token}: {error.message}", hint=hint) from error
 
 
 def _follow_up(claude_code: bool) -> Any:

@@ -1,6 +1,7 @@
 """Who can reach an address, and whether a gateway without authentication may listen on it."""
 
 import ipaddress
+import re
 import socket
 
 from copilot_api.errors import GatewayError
@@ -89,6 +90,11 @@ def _listen(family: socket.AddressFamily, address: tuple[object, ...]) -> socket
         listener.close()
         raise
     return listener
+
+
+def without_credentials(url: str) -> str:
+    """A URL as it may be shown: what stands before the `@` is somebody's."""
+    return re.sub(r"(?<=://)[^/]*@", "", url)
 
 
 def shown_url(host: str, port: int, *, is_tls: bool) -> str:
