@@ -43,7 +43,8 @@ ADVICE = {
     "BadRequest": "`param` names the field where there is one, and the message says where malformed JSON breaks.",
     "BodyTooLarge": "Also given when Copilot itself answers 413. The operator's limit is `limits.max_body_mb`.",
     "RequestTimeout": "Headers have 30 s; a body may be silent for 60 s. Usual cause: a client that died, or a proxy "
-    "in between that buffers.",
+    "in between that buffers. In the ledger a body that stops is `client_aborted`, and headers that do not end are "
+    "no call.",
     "RouteNotFound": "A base URL that is wrong by a piece of path. `/v1` may be left out or doubled; `/v1/responses` "
     "and `/v1/messages` are not served by this version.",
     "HeadersTooLarge": "Usually cookies or tracing baggage that a proxy added.",
@@ -174,9 +175,10 @@ def render_errors() -> str:
         '{"error": {"message": "…; what to do next (request id: req_…)", "type": "…", "param": null, "code": "…"}}',
         "```",
         "",
-        "The request id is also in the header `x-request-id`, in the ledger and in the log. Where repeating the call",
-        "cannot help, the answer carries `x-should-retry: false`, which the OpenAI SDKs obey. In a stream whose status",
-        "is already sent, the same body comes as the last event, and no `[DONE]` follows.",
+        "The request id is also in the header `x-request-id`. For model calls it is in the ledger and, with",
+        "`--verbose`, in the log. Where repeating the call cannot help, the answer carries `x-should-retry: false`,",
+        "which the OpenAI SDKs obey. In a stream whose status is already sent, the same body comes as the last event,",
+        "and no `[DONE]` follows.",
         "",
         "Errors that Copilot gave a code of its own (numbers 301 to 303 and 310) are answered with that code, since",
         "clients act on it.",

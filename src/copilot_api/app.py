@@ -3,8 +3,10 @@ The composition root: settings in, a running gateway out. The only file that kno
 """
 
 import asyncio
+import contextlib
 import gc
 import os
+import resource
 import secrets
 import socket
 import ssl
@@ -171,6 +173,7 @@ class _Gateway:
         )
         self._recorder.start()
         _spare_the_collector()
+        _allow_many_connections()
         try:
             async with asyncio.TaskGroup() as group:
                 background = [group.create_task(self._sessions.run()), group.create_task(self._catalog.run())]
@@ -218,6 +221,13 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(25_000, 20, 50)
+
+
+def _allow_many_connections() -> None:
+    """A stream takes two descriptors, and the usual soft limit of 1,024 is there for programs that use `select`."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _load_tls(settings: Settings) -> ssl.SSLContext | None:

@@ -300,6 +300,22 @@ def test_a_log_line_for_each_call_only_when_asked_for(home: Path, simulator: Sim
     assert "not in the log" not in gateway.output
 
 
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_client_cannot_forge_log_lines(home: Path, simulator: Simulator, form: str) -> None:
+    """What a client names goes into a line, and cannot end it nor colour the terminal that shows it."""
+    forged = "gpt\n15:00:00 error   forged\r\x1b[31m\x85\x9bred"
+    kind = JsonLoggingGateway if form == "json" else GatewayProcess
+    with kind(home, simulator.url, "-v", "--log-format", form) as gateway:
+        gateway.wait_ready()
+        answer = send(gateway.url, CHAT, chat("hello", model=forged), key=gateway.create_key("forger"))
+        assert answer.status == 404
+        wait_until(lambda: answer.request_id in gateway.output, 5, "the line")
+    assert not [line for line in gateway.lines if line.startswith("15:00:00 error")]
+    assert not set("\x1b\r" if form == "json" else "\x1b\r\x85\x9b") & set(gateway.output)
+    (line,) = [line for line in gateway.lines if "forged" in line]
+    assert answer.request_id in line
+
+
 # The end -------------------------------------------------------------------------------------------------------------
 
 

@@ -354,6 +354,13 @@ def test_a_head_over_the_bounds_is_refused_while_it_arrives(raw: Raw, data: byte
     assert raw.is_closed()
 
 
+def test_a_pipelined_head_over_the_bounds_is_refused(raw: Raw) -> None:
+    raw.send(request() + request(headers=[("x-huge", "x" * 100_000)]))
+    answers = raw.read_all()
+    assert [answer.status for answer in answers] == [200, 431]
+    check_refusal(answers[-1], 431)
+
+
 def test_a_head_within_the_bounds_is_taken(raw: Raw) -> None:
     raw.send(request(headers=[(f"x-{n}", "y" * 280) for n in range(190)]))
     answer = raw.read()
@@ -737,6 +744,23 @@ def test_an_upgrade_costs_a_post_nothing_of_its_body(
     answer = raw.read()
     assert answer is not None
     assert answer.status == 200, answer.body
+
+
+def test_an_upgrade_does_not_change_the_version(raw: Raw, client_key: str) -> None:
+    """HTTP/1.0 knows neither upgrades nor chunks (RFC 9110, 7.8): a stream ends with its connection."""
+    body = GOOD_BODY[:-1] + b',"stream":true}'
+    raw.send(request("POST", CHAT, body, key=client_key, version="HTTP/1.0", headers=UPGRADES["h2c"]))
+    answer = raw.read()
+    assert answer is not None
+    assert answer.status == 200
+    assert "transfer-encoding" not in answer.headers
+    assert answer.body.endswith(b"data: [DONE]\n\n")
+
+
+@pytest.mark.parametrize("closing", ["close, Upgrade", "Upgrade, close"])
+def test_an_upgrade_may_ask_for_the_end_of_the_connection(raw: Raw, closing: str) -> None:
+    raw.send(request(headers=[("upgrade", "websocket"), ("connection", closing)]))
+    assert [answer.is_last for answer in raw.read_all()] == [True]
 
 
 def test_a_pipelined_upgrade_is_answered_in_its_turn(raw: Raw, client_key: str) -> None:

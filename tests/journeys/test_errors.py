@@ -3,13 +3,15 @@
 import json
 from collections.abc import Iterator
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.harness import GatewayProcess, Simulator
 from tests.journeys.conftest import Journey
 from tests.journeys.markers import chat, fault, say
-from tests.journeys.wire import CHAT, Answer, send_all
+from tests.journeys.wire import CHAT, Answer, send, send_all
 
 ERRORS: dict[str, dict[str, Any]] = {
     entry["name"]: entry
@@ -187,6 +189,20 @@ def test_an_answer_without_choices_is_no_answer(journey: Journey, model: str, st
     answer = journey.send(CHAT, chat(fault("empty-choices"), model=model, stream=stream))
     assert answer.status == 502
     assert answer.error["code"] in {"upstream_error", "upstream_cut"}
+
+
+def test_an_upstream_that_is_not_there_is_a_bad_gateway_until_it_is_back(tmp_path: Path) -> None:
+    """Tried again a little, then told with the time after which to come back."""
+    with Simulator() as simulator, GatewayProcess(tmp_path / "home", simulator.url) as gateway:
+        key = gateway.create_key("waiting")
+        simulator.stop()
+        for answer in send_all(gateway.url, CHAT, [chat("x"), chat("x", stream=True)], key=key):
+            assert (answer.status, answer.error["code"]) == (502, "upstream_error")
+            assert 1 <= int(answer.headers["retry-after"]) <= 30
+            assert 0.5 < answer.seconds < 10
+        simulator.arguments[simulator.arguments.index("0")] = simulator.url.rpartition(":")[2]
+        simulator.start()
+        assert send(gateway.url, CHAT, chat(say("back")), key=key).text == "back"
 
 
 @pytest.mark.parametrize(("name", "status"), [("429", 429), ("502", 502), ("401", 502), ("400", 400), ("cut", 502)])

@@ -333,6 +333,19 @@ def test_no_event_holds_a_word_of_a_conversation(traffic: Traffic) -> None:
         assert word not in text, word
 
 
+def test_names_in_the_ledger_are_bounded(journey: Journey) -> None:
+    """A client writes models and efforts as it likes: a prompt in one of them would end up in every report."""
+    long = "a prompt in the wrong place " * 5000
+    answers = [
+        journey.send(CHAT, chat("x", model=long)),
+        journey.send(CHAT, chat("x", model=long, stream=True)),
+        journey.send(CHAT, chat("x", reasoning_effort=long)),
+        journey.send(EMBEDDINGS, {"model": long, "input": "x"}),
+    ]
+    for event in journey.events(*answers):
+        assert len(json.dumps(event)) < 2000
+
+
 # Sums ----------------------------------------------------------------------------------------------------------------
 
 

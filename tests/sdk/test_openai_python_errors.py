@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
+import httpx2
 import openai as package
 import pytest
 from openai import OpenAI
 
-from tests.harness import Simulator
+from tests.harness import Simulator, wait_until
 from tests.journeys.markers import call_tool, fault, say
 from tests.sdk.test_openai_python import TOOL, ask, fault_rule
 
@@ -301,6 +302,16 @@ def test_a_whole_answer_that_breaks_off_is_an_internal_server_error(openai: Open
         openai.chat.completions.create(model="gpt-4.1", messages=ask(fault(name)))
     assert raised.value.status_code in {502, 504}
     check(raised.value, raised.value.code or "")
+
+
+def test_a_client_whose_patience_ends_is_not_waited_for(openai: OpenAI, simulator: Simulator) -> None:
+    """Its own timeout is an `APITimeoutError`, and the call upstream ends with it."""
+    before = simulator.stats["aborted"]
+    with pytest.raises(package.APITimeoutError):
+        openai.chat.completions.create(model="gpt-4.1", messages=ask(fault("stall-headers")), timeout=0.3)
+    with pytest.raises((package.APITimeoutError, httpx2.ReadTimeout)):
+        list(read(openai, messages=ask(fault("stall")), timeout=0.3))
+    wait_until(lambda: simulator.stats["aborted"] == before + 2, 5, "both calls are aborted upstream")
 
 
 def test_the_gateway_serves_on_after_every_fault(openai: OpenAI) -> None:

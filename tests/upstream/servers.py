@@ -42,9 +42,10 @@ class Peer:
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
 
     async def receive(self) -> tuple[str, dict[str, str], bytes]:
-        """One request: its first line, its headers, its body."""
+        """One request: its first line, its headers with their names in lower case, its body."""
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        headers = dict(line.split(": ", 1) for line in head[1:] if line)
+        fields = [line.split(": ", 1) for line in head[1:] if line]
+        headers = {name.lower(): value for name, value in fields}
         body = await self._reader.readexactly(int(headers.get("content-length", "0")))
         self.requests.append((head[0], headers, body))
         return self.requests[-1]

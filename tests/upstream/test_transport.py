@@ -176,7 +176,9 @@ def test_bytes_are_given_on_as_they_come() -> None:
 def test_chunks_may_be_torn_anywhere_and_carry_extensions_and_trailers() -> None:
     async def script(peer: Peer) -> None:
         await peer.receive()
-        answer = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n1\r\n!\r\n0\r\nx-late: 1\r\n\r\n"
+        answer = (
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n1\r\n!\r\n0\r\nx-late: 1\r\n\r\n"
+        )
         for byte in answer:
             await peer.send(bytes([byte]))
             await asyncio.sleep(0)
@@ -434,7 +436,8 @@ def test_what_had_come_before_a_break_is_still_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "garbage", [b"\x16\x03\x01\x00\x02no http\n", b"220 mail.example ESMTP\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n"]
+    "garbage",
+    [b"\x16\x03\x01\x00\x02no http\n", b"220 mail.example ESMTP\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n"],
 )
 def test_what_is_no_http_is_an_error(garbage: bytes) -> None:
     async def script(peer: Peer) -> None:

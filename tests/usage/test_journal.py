@@ -173,15 +173,6 @@ def test_a_filled_segment_costs_no_memory(spool: Path) -> None:
     die(writer)
 
 
-def test_many_filled_segments_do_not_use_up_the_descriptors(spool: Path) -> None:
-    writer = JournalWriter(spool, name="w", segment_bytes=1)
-    before = open_descriptors()
-    for _ in range(200):
-        writer.append(END, EVENT)
-    assert open_descriptors() - before < 50
-    assert [read(segment) for segment in writer.segments] == [[(END, "r1")]] * 200
-    die(writer)
-
 
 def test_a_directory_that_is_a_file_is_an_error(spool: Path) -> None:
     spool.write_text("")

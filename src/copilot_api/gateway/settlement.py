@@ -10,15 +10,18 @@ from types import TracebackType
 from typing import Self
 
 from copilot_api.clock import Clock
-from copilot_api.errors import GatewayError, InternalError
+from copilot_api.errors import GatewayError, InternalError, ShuttingDown
 from copilot_api.gateway.call import Call
 from copilot_api.gateway.plan import Plan
 from copilot_api.observability.events import CallEnded, Observer
+from copilot_api.observability.logs import strike_secrets
 from copilot_api.protocols.base import AnswerMeter, ParsedRequest
 from copilot_api.usage.models import Cause, UsageEvent
 from copilot_api.usage.recorder import UsageRecorder
 
 IDENTITY_ID = "default"
+_MAX_NAME = 200
+_EFFORTS = {"none", "minimal", "low", "medium", "high", "xhigh", "max"}
 CLIENT_GONE = "client gone"
 """The message of a cancellation that a hang-up caused; see `copilot_api.api.http_exchange`."""
 
@@ -73,8 +76,10 @@ class Record:
             # Once the answer has begun its status is out, whatever came after.
             self._settle(Cause(error.cause), self._event.status or error.actual_status)
         elif isinstance(error, asyncio.CancelledError):
-            is_gone = CLIENT_GONE in error.args
-            self._settle(Cause.CLIENT_ABORTED if is_gone else Cause.INTERRUPTED, self._event.status)
+            if CLIENT_GONE in error.args:
+                self._settle(Cause.CLIENT_ABORTED, self._event.status)
+            else:
+                self._settle(Cause.INTERRUPTED, self._event.status or ShuttingDown.status)
         elif isinstance(error, OSError):
             self._settle(Cause.CLIENT_ABORTED, self._event.status)
         elif error is not None:
@@ -91,8 +96,11 @@ class Record:
     def received(self, request: ParsedRequest, size: int) -> None:
         """What is asked for."""
         event = self._event
-        event.model, event.stream, event.bytes_in = request.model, request.is_streamed, size
-        event.initiator, event.effort = request.initiator, request.effort
+        event.stream, event.bytes_in, event.initiator = request.is_streamed, size, request.initiator
+        event.model = strike_secrets(
+            request.model[:_MAX_NAME]
+        )  # anything may stand there, a key in the wrong field too
+        event.effort = request.effort if request.effort in _EFFORTS else None
 
     def dispatched(self, plan: Plan, queue_seconds: float) -> None:
         """The call is admitted and goes upstream now. From here on it is in the ledger, whatever happens to us."""

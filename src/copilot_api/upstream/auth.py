@@ -13,7 +13,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from copilot_api.clock import Clock
-from copilot_api.errors import CatalogUnavailable, GatewayError, NoCredential, UpstreamForbidden, UpstreamUnauthorized
+from copilot_api.errors import (
+    CatalogUnavailable,
+    GatewayError,
+    NoCredential,
+    UpstreamFailed,
+    UpstreamForbidden,
+    UpstreamUnauthorized,
+)
 from copilot_api.protocols.untyped import object_of, text_of
 from copilot_api.upstream.github import GitHub
 from copilot_api.upstream.identities import Identity
@@ -125,9 +132,9 @@ class CopilotSessions:
         try:
             self._session = await self._fetch_session()
         except GatewayError as error:
-            self._failure, self._failed_at = error, self._clock.monotonic()
-            self._failures += 1
-            self._on_failed(error)
+            self._failed(error)
+        except Exception as error:  # noqa: BLE001 -- a surprise in an answer must not end every call under way
+            self._failed(UpstreamFailed(f"the Copilot token could not be fetched: {type(error).__name__}"))
         else:
             self._failure, self._failures = None, 0
             self._on_renewed(self._session)
@@ -135,6 +142,11 @@ class CopilotSessions:
         outcome, self._outcome = self._outcome, None
         if outcome is not None and not outcome.done():
             outcome.set_result(None)
+
+    def _failed(self, error: GatewayError) -> None:
+        self._failure, self._failed_at = error, self._clock.monotonic()
+        self._failures += 1
+        self._on_failed(error)
 
     async def _fetch_session(self) -> CopilotSession:
         identity = self.identity

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from copilot_api.errors import CatalogUnavailable, GatewayError
+from copilot_api.errors import CatalogUnavailable, GatewayError, UpstreamFailed, UpstreamUnauthorized
 from copilot_api.protocols.untyped import list_of
 from copilot_api.upstream.auth import CopilotSessions
 from copilot_api.upstream.github import GitHub
@@ -24,7 +24,7 @@ _DASHED_VERSION = re.compile(r"-(\d+)-(\d{1,2})(?=$|-)")
 
 
 class _Policy(msgspec.Struct):
-    state: str = "enabled"
+    state: str | None = None
 
 
 class _Billing(msgspec.Struct):
@@ -37,7 +37,7 @@ class _Supports(msgspec.Struct):
 
 
 class _Capabilities(msgspec.Struct):
-    type: str = "chat"
+    type: str | None = None
     supports: _Supports | None = None
 
 
@@ -96,7 +96,7 @@ def parse_catalog(document: dict[str, Any]) -> Catalog:
 
 
 def _parse_entry(entry: _Entry) -> Model:
-    kind = entry.capabilities.type if entry.capabilities else "chat"
+    kind = (entry.capabilities and entry.capabilities.type) or "chat"
     if entry.supported_endpoints is not None:
         endpoints = frozenset(endpoint for endpoint in entry.supported_endpoints if endpoint.startswith("/"))
     else:
@@ -110,7 +110,7 @@ def _parse_entry(entry: _Entry) -> Model:
         vendor=entry.vendor or "",
         type=kind,
         endpoints=endpoints,
-        is_enabled=entry.policy is None or entry.policy.state == "enabled",
+        is_enabled=entry.policy is None or entry.policy.state in {None, "enabled"},
         multiplier=multiplier,
     )
 
@@ -152,11 +152,23 @@ class CatalogKeeper:
         """Read and read again, for ever."""
         while True:
             try:
-                session = await self._sessions.get()
-                self._catalog = parse_catalog(await self._github.fetch_models(session.api, session.bearer))
+                self._catalog = parse_catalog(await self._fetch())
                 self.failure = None
             except GatewayError as error:
                 self.failure = error
                 self._on_failed(error)
+            except Exception as error:  # noqa: BLE001 -- a surprise in an answer must not end every call under way
+                self.failure = UpstreamFailed(f"the catalog could not be read: {type(error).__name__}")
+                self._on_failed(self.failure)
             self._changed.set()
-            await asyncio.sleep(REFRESH_SECONDS if self.failure is None else min(RETRY_SECONDS, REFRESH_SECONDS))
+            await asyncio.sleep(REFRESH_SECONDS if self.failure is None else RETRY_SECONDS)
+
+    async def _fetch(self) -> dict[str, Any]:
+        """The catalog's document; a bearer that is refused is renewed once."""
+        session = await self._sessions.get()
+        try:
+            return await self._github.fetch_models(session.api, session.bearer)
+        except UpstreamUnauthorized:
+            await self._sessions.renew_after(session)
+        session = await self._sessions.get()
+        return await self._github.fetch_models(session.api, session.bearer)

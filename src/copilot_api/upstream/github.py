@@ -103,7 +103,10 @@ class GitHub:
 
     async def fetch_copilot_token(self, github_token: str) -> CopilotToken:
         """Exchange the GitHub token for a short-lived Copilot token."""
-        return _convert(await self._get("/copilot_internal/v2/token", github_token), CopilotToken)
+        token = _convert(await self._get("/copilot_internal/v2/token", github_token), CopilotToken)
+        if not token.token or not token.token.isascii() or not token.token.isprintable():
+            raise UpstreamFailed("GitHub gave a Copilot token that cannot be sent in a header")
+        return token
 
     async def fetch_copilot_user(self, github_token: str) -> dict[str, Any]:
         """The account's plan, hosts and quota, as GitHub sends it: unversioned, every field optional."""

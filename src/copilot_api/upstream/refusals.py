@@ -5,6 +5,7 @@ Copilot has four envelopes, JSON under `text/plain`, bodies that are HTML and bo
 taken from wherever it stands, the code decides.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +27,8 @@ from copilot_api.errors import (
 from copilot_api.protocols.copilot_errors import MAX_MESSAGE, context_overflow, is_context_overflow
 from copilot_api.protocols.untyped import object_of, text_of
 
+MAX_RETRY_AFTER_SECONDS = 35 * 86_400.0
+"""Allowances come back by the month; whatever is announced beyond is a mistake."""
 _LIMIT_PHRASES = ("rate limit", "too many requests", "quota")
 
 
@@ -135,13 +138,18 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
     """`Retry-After` in seconds: it comes as seconds, as an HTTP date, or (on 402) as an ISO date."""
     if not value:
         return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    for parse in (parsedate_to_datetime, datetime.fromisoformat):
+    for parse in (_parse_seconds, parsedate_to_datetime, datetime.fromisoformat):
         try:
-            return max(0.0, (parse(value) - now).total_seconds())
-        except (ValueError, TypeError):
+            found = parse(value)
+            seconds = found if isinstance(found, float) else (found - now).total_seconds()
+        except (ValueError, TypeError, OverflowError):
             continue
+        return min(max(0.0, seconds), MAX_RETRY_AFTER_SECONDS)
     return None
+
+
+def _parse_seconds(value: str) -> float:
+    seconds = float(value)
+    if not math.isfinite(seconds):
+        raise ValueError(value)
+    return seconds

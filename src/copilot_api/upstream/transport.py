@@ -58,6 +58,10 @@ class NotHttp(TransportError):
     """What came is not HTTP."""
 
 
+class _Surplus(Exception):
+    """There is more on the connection than was asked for."""
+
+
 class Silence:
     """What a wait yields when nothing has come for a while; see `SILENCE`."""
 
@@ -452,6 +456,11 @@ class Connection(asyncio.Protocol):
         """See httptools."""
         if not self.has_head:
             self._headers.append((name.lower(), value))
+
+    def on_message_begin(self) -> None:
+        """See httptools. What follows an answer in the same breath is an answer to nothing, and no part of this one."""
+        if self._is_complete:
+            raise _Surplus
 
     def on_headers_complete(self) -> None:
         """See httptools."""

@@ -6,18 +6,17 @@ ends. A record is one line with its own checksum:
 
     crc32 in hex, kind ("B" begin, "E" end), JSON of the event, line feed
 
-A segment is a file of fixed size, allocated when it is opened and mapped into memory: to append is to copy a line
-behind the last one. The copy is in the kernel's page cache as soon as it is made, so it outlives the process, without a
-system call on the way of any call; a full disk shows when a segment is opened, never in the middle of a line. Behind
-the last line there are zeros. Nothing here syncs to the disk: what is at stake is a killed process, not a power cut,
-and a sync for each call would cost more than the call.
+A segment is a file of fixed size, allocated when it is opened: to append is to write one line behind the last one, by
+one system call, into blocks that are there; a full disk shows when a segment is opened. What is written is in the
+kernel's page cache and outlives the process. Behind the last line there are zeros. (A mapping would save the system
+call, and make of a page that cannot be had the end of the process instead of an error.) Nothing here syncs to the disk:
+what is at stake is a killed process, not a power cut, and a sync for each call would cost more than the call.
 
 Every process writes segments of its own and holds a lock on them. A segment whose lock is free belongs to a process
 that is gone: whoever finds it brings it in.
 """
 
 import fcntl
-import mmap
 import os
 import zlib
 from collections import deque
@@ -68,8 +67,8 @@ class Segment:
     descriptor: int
     end: int = 0
     """Where the last whole line ends."""
-    memory: mmap.mmap | None = None
-    """Where it is written, in the process that writes it."""
+    size: int = 0
+    """How much is allocated for it, in the process that writes it."""
     position: int = 0
     """Everything before it is in the database."""
     open_calls: dict[str, UsageEvent] = field(default_factory=dict[str, UsageEvent])
@@ -115,9 +114,6 @@ class Segment:
 
     def close(self) -> None:
         """Let go of the file, and of the lock on it."""
-        if self.memory is not None:
-            self.memory.close()
-            self.memory = None
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
@@ -145,12 +141,11 @@ class JournalWriter:
         """Hand one record to the kernel: from here on it outlives this process."""
         line = render_record(kind, event)
         segment = self.active
-        memory = None if segment is None else segment.memory
-        if segment is None or memory is None or self._is_rotating or segment.end + len(line) > len(memory):
-            segment, memory = self._open_next(len(line))
-        end = segment.end + len(line)
-        memory[segment.end : end] = line
-        segment.end = end
+        if segment is None or self._is_rotating or segment.end + len(line) > segment.size:
+            segment = self._open_next(len(line))
+        if os.pwrite(segment.descriptor, line, segment.end) != len(line):
+            raise OSError("the journal could not be written whole")  # the next line is written over what came of this
+        segment.end += len(line)
 
     def rotate(self) -> None:
         """Have the next record begin a segment. Any thread may ask."""
@@ -160,7 +155,7 @@ class JournalWriter:
         """There will be no next record: no segment is the active one any more."""
         self.active = None
 
-    def _open_next(self, least_bytes: int) -> tuple[Segment, mmap.mmap]:
+    def _open_next(self, least_bytes: int) -> Segment:
         self.active = None
         self._directory.mkdir(mode=0o700, exist_ok=True)
         self._number += 1
@@ -173,18 +168,17 @@ class JournalWriter:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
             os.posix_fallocate(descriptor, 0, size)
-            memory = mmap.mmap(descriptor, size)
             fresh.rename(path)
         except OSError:
             os.close(descriptor)
             with suppress(OSError):
                 fresh.unlink()
             raise
-        segment = Segment(path, descriptor, memory=memory)
+        segment = Segment(path, descriptor, size=size)
         self.segments.append(segment)
         self.active = segment
         self._is_rotating = False
-        return segment, memory
+        return segment
 
 
 def adopt_segments(directory: Path, writer: str) -> list[Segment]:
@@ -206,8 +200,8 @@ def adopt_segments(directory: Path, writer: str) -> list[Segment]:
         taken = [segment for segment in found if segment is not None]
         if len(taken) == len(found):
             adopted += [segment for segment in taken if not segment.is_deleted]
-        else:
-            for segment in taken:
+        for segment in taken:
+            if segment not in adopted:
                 segment.close()
     return adopted
 

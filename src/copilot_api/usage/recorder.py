@@ -113,8 +113,7 @@ class UsageRecorder:
         self._thread.join(seconds)
         if self._thread.is_alive():
             return
-        is_stored = self.drain()
-        if not is_stored:
+        if not self.drain():
             self._save_backlog()
         self._writer.close()
         self._remove_finished()
@@ -122,7 +121,11 @@ class UsageRecorder:
             segment.close()
 
     def _save_backlog(self) -> None:
-        """What waits in memory goes to the journal if that can be written again, else it is lost, and said to be."""
+        """What only we still have goes to the journal if that can be written again, else it is lost, and said to be."""
+        for segment in self._writer.segments:
+            if segment.is_deleted:
+                self._writer.rotate()
+                self._backlog += [event for kind, event, _ in segment.read() if kind == END and event is not None]
         while self._backlog:
             try:
                 self._writer.append(END, self._backlog[0])

@@ -1,0 +1,153 @@
+"""What the edge reads of a request."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from copilot_api.api.intake import RequestHead, client_program, find_secret, read_body, refuse_foreign_page
+from copilot_api.errors import BadRequest, BodyTooLarge, GatewayError, UnsupportedMediaType
+
+OURS = "sk-cap-" + "a" * 52
+
+
+def head(**headers: str) -> RequestHead:
+    return {name.replace("_", "-").encode(): value.encode("latin-1") for name, value in headers.items()}
+
+
+# The key ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("headers", "secret"),
+    [
+        ({}, ""),
+        ({"authorization": f"Bearer {OURS}"}, OURS), ({"authorization": f"bearer {OURS}"}, OURS), ({"authorization": f"BEARER   {OURS}  "}, OURS),
+        ({"authorization": f"Bearer\t{OURS}"}, ""), ({"authorization": OURS}, ""), ({"authorization": "Bearer"}, ""), ({"authorization": "Bearer "}, ""),
+        ({"authorization": "Basic eA=="}, ""), ({"authorization": ""}, ""), ({"authorization": "Bearer sk-other"}, "sk-other"),
+        ({"x_api_key": OURS}, OURS), ({"api_key": OURS}, OURS), ({"x_goog_api_key": OURS}, OURS), ({"x_api_key": f" {OURS} "}, OURS),
+        ({"x_api_key": "", "api_key": OURS}, OURS), ({"x_api_key": "", "authorization": f"Bearer {OURS}"}, OURS),
+        ({"authorization": "Bearer", "x_api_key": OURS}, OURS), ({"authorization": "Basic eA==", "x_api_key": OURS}, OURS),
+        ({"authorization": "Bearer sk-other", "x_api_key": OURS}, OURS), ({"authorization": f"Bearer {OURS}", "x_api_key": "sk-ant-x"}, OURS),
+        ({"authorization": "Bearer sk-other", "x_api_key": "sk-ant-x"}, "sk-ant-x"), ({"authorization": "Bearer \xff"}, "\xff"),
+    ],
+)  # fmt: skip
+def test_a_key_is_found_wherever_a_client_puts_it(headers: dict[str, str], secret: str) -> None:
+    assert find_secret(head(**headers)) == secret
+
+
+# The program -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("agent", "program"),
+    [
+        ("OpenAI/Python 2.1.0", "openai-python"), ("AsyncOpenAI/Python 2.1.0", "openai-python"), ("OpenAI/JS 6.0.0", "openai-node"),
+        ("Anthropic/Python 0.60", "anthropic-python"), ("Anthropic/JS 0.60", "anthropic-node"), ("claude-cli/2.0 (external, cli)", "claude-code"),
+        ("codex_cli_rs/0.50 (Debian)", "codex"), ("opencode/1.0", "opencode"), ("ai-sdk/openai-compatible/1.0", "ai-sdk"), ("ai/5.0", "ai-sdk"),
+        ("Cline/3.0", "cline"), ("Continue/1.0", "continue"), ("aider/0.80", "aider"), ("litellm/1.7", "litellm"), ("langchain-openai", "langchain"),
+        ("curl/8.5.0", "curl"), ("python-httpx/0.28", "httpx"), ("python-requests/2.32", "requests"), ("node", "node"), ("llm/0.26", "llm"),
+        ("GeminiCLI/1.0", "gemini-cli"), ("google-genai-sdk/1.0 gl-python/3.12", "google-genai"), ("google-genai/1.2", "google-genai"), ("OpenAI/Go 1.0", "other"), ("OpenAI/Java 1.0", "other"), ("QwenCode/0.1", "qwen-code"),
+        ("", "other"), ("Mozilla/5.0", "other"), ("secret-project/1.0", "other"), ("\xff\xfe", "other"), ("x" * 100_000, "other"),
+    ],
+)  # fmt: skip
+def test_a_program_is_one_of_a_closed_list(agent: str, program: str) -> None:
+    assert client_program(agent.encode("latin-1")) == program
+
+
+# Pages of others -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {}, {"origin": "http://localhost"}, {"origin": "http://localhost:3000"}, {"origin": "https://localhost:3000"}, {"origin": "http://127.0.0.1:4141"},
+        {"origin": "http://127.8.9.1"}, {"origin": "http://[::1]:8080"}, {"sec_fetch_site": "same-origin"}, {"sec_fetch_site": "none"},
+        {"sec_fetch_site": "same-site"},
+    ],
+)  # fmt: skip
+def test_pages_of_this_machine_and_programs_may_call_an_open_gateway(headers: dict[str, str]) -> None:
+    refuse_foreign_page(head(**headers))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://evil.example"}, {"origin": "null"}, {"origin": "http://localhost.evil.example"}, {"origin": "http://127.0.0.1.evil.example"},
+        {"origin": "http://127.0.0.1@evil.example"}, {"origin": "http://localhost:80@evil.example"}, {"origin": "http://evil.example/http://localhost"},
+        {"origin": "http://localhost\n"}, {"origin": " http://localhost"}, {"origin": "http://localhost evil"}, {"origin": "http://128.0.0.1"},
+        {"origin": "http://[::2]"}, {"origin": "file://"}, {"origin": "chrome-extension://abc"}, {"origin": "https://LOCALHOST.example"},
+        {"origin": "http://0.0.0.0"}, {"origin": "http://localhostx"}, {"origin": "http://xlocalhost"}, {"origin": "ftp://localhost"},
+        {"sec_fetch_site": "cross-site"}, {"sec_fetch_site": "cross-site", "origin": "http://localhost"},
+    ],
+)  # fmt: skip
+def test_pages_of_others_may_not(headers: dict[str, str]) -> None:
+    with pytest.raises(BadRequest):
+        refuse_foreign_page(head(**headers))
+
+
+# The body --------------------------------------------------------------------------------------------------------
+
+
+def read(pieces: list[bytes], limit: int = 100, *, ends: bool = True, **headers: str) -> bytes:
+    messages: list[dict[str, Any]] = [
+        {"type": "http.request", "body": piece, "more_body": place < len(pieces) - 1 or not ends} for place, piece in enumerate(pieces)
+    ]  # fmt: skip
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0) if messages else {"type": "http.disconnect"}
+
+    return asyncio.run(read_body(receive, head(**headers), limit))
+
+
+@pytest.mark.parametrize("pieces", [[b""], [b"abc"], [b"a", b"b", b"c"], [b"", b"abc", b""], [b"x" * 100], [b"x" * 50, b"x" * 50]])
+def test_a_body_within_the_limit_is_read(pieces: list[bytes]) -> None:
+    assert read(pieces) == b"".join(pieces)
+
+
+@pytest.mark.parametrize("pieces", [[b"x" * 101], [b"x" * 100, b"x"], [b"x"] * 101, [b"x" * 1000, b"y" * 1000]])
+@pytest.mark.parametrize("announced", [False, True])
+def test_a_body_over_the_limit_is_refused(pieces: list[bytes], announced: bool) -> None:
+    headers = {"content_length": str(sum(map(len, pieces)))} if announced else {}
+    with pytest.raises(BodyTooLarge, match="limit"):
+        read(pieces, **headers)
+
+
+def test_a_body_announced_as_too_large_is_refused_before_it_is_read() -> None:
+    async def receive() -> dict[str, Any]:
+        raise AssertionError("nothing is read")
+
+    for announced in ("101", "9" * 300):
+        with pytest.raises(GatewayError) as refusal:
+            asyncio.run(read_body(receive, head(content_length=announced), 100))
+        assert refusal.value.actual_status == 413
+
+
+def test_a_body_that_never_ends_is_refused_as_soon_as_it_is_over_the_limit() -> None:
+    count = 0
+
+    async def receive() -> dict[str, Any]:
+        nonlocal count
+        count += 1
+        return {"type": "http.request", "body": b"x" * 10, "more_body": True}
+
+    with pytest.raises(BodyTooLarge):
+        asyncio.run(read_body(receive, head(), 100))
+    assert count == 11
+
+
+@pytest.mark.parametrize("pieces", [[], [b"a"], [b"a", b"b"]])
+def test_a_client_that_leaves_while_it_sends_is_gone(pieces: list[bytes]) -> None:
+    with pytest.raises(OSError, match="gone"):
+        read(pieces, ends=False)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "zstd", "deflate", "GZIP", "gzip, identity", "x"])
+def test_an_encoded_body_is_refused(coding: str) -> None:
+    with pytest.raises(UnsupportedMediaType):
+        read([b"x"], content_encoding=coding)
+
+
+@pytest.mark.parametrize("coding", ["identity", "Identity", ""])
+def test_a_body_that_says_it_is_not_encoded_is_read(coding: str) -> None:
+    assert read([b"x"], content_encoding=coding) == b"x"
