@@ -1,4 +1,4 @@
-"""GitHub Copilot's models behind the OpenAI and Anthropic HTTP APIs, on one port."""
+"""GitHub Copilot's models behind the OpenAI HTTP API, on one port."""
 
 from importlib.metadata import version
 

@@ -699,7 +699,7 @@ def test_a_port_where_nobody_listens_is_no_connection() -> None:
     async def test() -> None:
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
-            with pytest.raises(ConnectFailed, match="127.0.0.1") as raised:
+            with pytest.raises(ConnectFailed, match=r"127\.0\.0\.1") as raised:
                 await HttpTransport().send(f"http://127.0.0.1:{taken.getsockname()[1]}/chat", b"", b"")
         assert raised.value.is_safe_to_repeat
 
@@ -708,7 +708,7 @@ def test_a_port_where_nobody_listens_is_no_connection() -> None:
 
 def test_a_name_that_does_not_resolve_is_no_connection() -> None:
     async def test() -> None:
-        with pytest.raises(ConnectFailed, match="copilot.invalid") as raised:
+        with pytest.raises(ConnectFailed, match=r"copilot\.invalid") as raised:
             await HttpTransport().send("http://copilot.invalid/chat", b"", b"")
         assert raised.value.is_safe_to_repeat
 
@@ -740,7 +740,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate for 127.0.0.1 that nobody but its owner trusts; its key is beside it."""
     path = tmp_path_factory.mktemp("tls") / "cert.pem"
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=upstream"
-    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", path.with_suffix(".key"), "-out", path]
+    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(path.with_suffix(".key")), "-out", str(path)]
     subprocess.run([*command.split(), *names], check=True, capture_output=True)
     return path
 

@@ -64,7 +64,8 @@ class Endpoint:
         except GatewayError as error:
             await answer.fail(error)
         except asyncio.CancelledError as cancelled:
-            if CLIENT_GONE not in cancelled.args:
+            reason = cancelled.args[0] if cancelled.args else None
+            if reason != CLIENT_GONE and not isinstance(reason, GatewayError):
                 await answer.fail(ShuttingDown("the gateway stopped before the answer was complete"))
             raise
         except OSError:

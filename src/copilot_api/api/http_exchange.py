@@ -161,11 +161,11 @@ class Exchange:
         if self.is_cancelled_on_disconnect and not self.is_answered and self.task is not None:
             self.task.cancel(CLIENT_GONE)
 
-    def abandon(self) -> None:
-        """The connection answers in the application's place."""
+    def abandon(self, error: GatewayError) -> None:
+        """The connection answers `error` in the application's place."""
         self.is_disconnected = self.is_answered = True
         if self.task is not None:
-            self.task.cancel(CLIENT_GONE)
+            self.task.cancel(error)
 
     def cancel_on_disconnect(self) -> None:
         """See `EXCHANGE`."""

@@ -30,6 +30,8 @@ HEADER_SECONDS = 30.0
 BODY_SILENCE_SECONDS = 60.0
 IDLE_SECONDS = 75.0
 """How long a kept connection may wait for its next request; longer than the pools of the usual clients keep theirs."""
+WRITE_STALL_SECONDS = 300.0
+"""How long a client may take nothing of its answer before it counts as gone: it holds a call, and one of Copilot's."""
 LINGER_SECONDS = 5.0
 """How long the rest of a refused body is read and dropped, so that the client gets to see the refusal."""
 BODY_HIGH_WATER = 1024 * 1024
@@ -71,6 +73,8 @@ class HttpServer:
         now = self.loop.time()
         for connection in [each for each in self.connections if 0.0 < each.deadline <= now]:
             connection.deadline_passed()
+        for connection in [each for each in self.connections if 0.0 < each.stalled_at <= now - WRITE_STALL_SECONDS]:
+            connection.transport.abort()
 
     def parse_target(self, target: bytes) -> tuple[str, bytes, bytes]:
         """Path, raw path and query of a request's target. Raises `BadRequest`. The usual ones are parsed once."""
@@ -113,6 +117,7 @@ class HttpConnection(asyncio.Protocol):
         "refusal",
         "scheme",
         "server",
+        "stalled_at",
         "transport",
         "url",
     )
@@ -143,6 +148,8 @@ class HttpConnection(asyncio.Protocol):
         self.is_lingering = False
         self.is_reading_paused = False
         self.is_writing_paused = False
+        self.stalled_at = 0.0
+        """Since when the client takes nothing; 0 while it does."""
         self.drained: asyncio.Future[None] | None = None
 
     @property
@@ -186,10 +193,12 @@ class HttpConnection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """See `asyncio.Protocol`."""
         self.is_writing_paused = True
+        self.stalled_at = self.loop.time()
 
     def resume_writing(self) -> None:
         """See `asyncio.Protocol`."""
         self.is_writing_paused = False
+        self.stalled_at = 0.0
         if self.drained is not None:
             if not self.drained.done():
                 self.drained.set_result(None)
@@ -366,7 +375,7 @@ class HttpConnection(asyncio.Protocol):
             if faulty.is_started:
                 self.close()
             else:
-                faulty.abandon()
+                faulty.abandon(error)
                 self.refuse_with(error)
             return
         if faulty is not None:

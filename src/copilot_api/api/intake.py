@@ -16,7 +16,7 @@ _CLIENTS = (
     ("claude-code", "claude-code"),
     ("codex", "codex"),
     ("opencode", "opencode"),
-    ("ai-sdk", "ai-sdk"),
+    ("ai-sdk/", "ai-sdk"),
     ("ai/", "ai-sdk"),
     ("cline", "cline"),
     ("continue", "continue"),
@@ -56,9 +56,9 @@ def find_secret(head: RequestHead) -> str:
 
 def client_program(user_agent: bytes) -> str:
     """Which program calls, from a closed list: the ledger holds no header's value."""
-    text = user_agent[:200].decode("latin-1").lower()
+    text = " " + user_agent[:200].decode("latin-1").lower().replace("(", " ").replace(";", " ")
     for mark, name in _CLIENTS:
-        if mark in text:
+        if f" {mark}" in text:
             return name
     return "other"
 

@@ -15,7 +15,7 @@ from copilot_api.config.environment import environment
 from copilot_api.config.loader import ConfigInvalid, load_config
 from copilot_api.config.paths import DataDirectory
 
-_LIBRARIES = ("uvicorn", "uvloop", "httptools", "msgspec", "aiohttp", "sqlalchemy", "alembic", "click", "starlette")
+_LIBRARIES = ("uvicorn", "uvloop", "httptools", "msgspec", "aiohttp", "sqlalchemy", "alembic", "click")
 
 
 @click.command

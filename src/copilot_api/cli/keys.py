@@ -26,7 +26,7 @@ def command() -> None:
     type=click.Choice([tier.value for tier in Tier]),
     default=Tier.CLIENT.value,
     show_default=True,
-    help="client may call models; admin may manage the gateway too.",
+    help="client may call models; admin also sees the account (GET /usage, GET /token).",
 )
 @option("--models", type=NAMES, default="*", show_default=True, help="The models it may use, as clients call them.")
 @option("--expires", type=DURATION, help="How long it is valid, such as 30d.  [default: for ever]")
@@ -109,7 +109,7 @@ def print_issued(issued: IssuedKey, now: datetime, *, as_json: bool) -> None:
     click.echo(f"{'key':<12}{issued.secret}")
     _print_fields(issued.key, now)
     click.echo("\nKeep the key now: it is not shown again. Programs send it as 'Authorization: Bearer <key>'")
-    click.echo("or as 'x-api-key: <key>'; most take it from OPENAI_API_KEY or ANTHROPIC_AUTH_TOKEN.")
+    click.echo("or as 'x-api-key: <key>'; most tools take it from OPENAI_API_KEY.")
 
 
 def render_key(key: ApiKey, now: datetime) -> dict[str, str | list[str] | None]:

@@ -75,6 +75,9 @@ class Record:
         if isinstance(error, GatewayError):
             # Once the answer has begun its status is out, whatever came after.
             self._settle(Cause(error.cause), self._event.status or error.actual_status)
+        elif isinstance(error, asyncio.CancelledError) and error.args and isinstance(error.args[0], GatewayError):
+            # The request broke off or was no HTTP: the connection has answered in our place.
+            self._settle(Cause(error.args[0].cause), error.args[0].actual_status)
         elif isinstance(error, asyncio.CancelledError):
             if CLIENT_GONE in error.args:
                 self._settle(Cause.CLIENT_ABORTED, self._event.status)

@@ -59,8 +59,10 @@ class Log:
             line = f"{message} {observation.url}"
         else:
             at = self._clock.now().strftime("%H:%M:%S")
+            trace = fields.pop("traceback", None)
             details = " ".join(f"{name}={_shown(value)}" for name, value in fields.items() if value is not None)
-            line = f"{at} {observation.level:<7} {message}" + (f"  {details}" if details else "")
+            line = f"{at} {observation.level:<7} {_one_line(message)}" + (f"  {details}" if details else "")
+            line += f"\n{trace}" if trace else ""
         stream = self._stream or sys.stderr
         try:
             stream.write(strike_secrets(line) + "\n")
@@ -73,7 +75,12 @@ def _shown(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
     text = str(value)
-    return json.dumps(text, ensure_ascii=False) if " " in text and "\n" not in text else text
+    return text if text.isprintable() and " " not in text and '"' not in text else json.dumps(text)
+
+
+def _one_line(text: str) -> str:
+    """`text` without line breaks and terminal escapes: nobody forges a line of the log."""
+    return text if text.isprintable() else json.dumps(text)[1:-1]
 
 
 class LibraryLogs(logging.Handler):

@@ -76,8 +76,8 @@ class LibraryReply:
             return SILENCE
         try:
             self._response = self._answer.result()
-        except aiohttp.ClientConnectorError as error:
-            raise ConnectFailed(str(error)) from error
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise ConnectFailed(str(error) or f"no connection within {CONNECT_SECONDS:.0f} s") from error
         except TimeoutError as error:
             raise SilentTooLong(f"no byte for {MAX_SILENCE_SECONDS:.0f} s") from error
         except aiohttp.ClientError as error:

@@ -138,17 +138,24 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
     """`Retry-After` in seconds: it comes as seconds, as an HTTP date, or (on 402) as an ISO date."""
     if not value:
         return None
-    for parse in (_parse_seconds, parsedate_to_datetime, datetime.fromisoformat):
+    for parse in (_parse_seconds, _parse_http_date, _parse_iso_date):
         try:
-            found = parse(value)
-            seconds = found if isinstance(found, float) else (found - now).total_seconds()
+            seconds = parse(value, now)
         except (ValueError, TypeError, OverflowError):
             continue
         return min(max(0.0, seconds), MAX_RETRY_AFTER_SECONDS)
     return None
 
 
-def _parse_seconds(value: str) -> float:
+def _parse_http_date(value: str, now: datetime) -> float:
+    return (parsedate_to_datetime(value) - now).total_seconds()
+
+
+def _parse_iso_date(value: str, now: datetime) -> float:
+    return (datetime.fromisoformat(value) - now).total_seconds()
+
+
+def _parse_seconds(value: str, _now: datetime) -> float:
     seconds = float(value)
     if not math.isfinite(seconds):
         raise ValueError(value)

@@ -167,7 +167,7 @@ class JournalWriter:
         size = max(self._segment_bytes, least_bytes)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            os.posix_fallocate(descriptor, 0, size)
+            _allocate(descriptor, size)
             fresh.rename(path)
         except OSError:
             os.close(descriptor)
@@ -204,6 +204,13 @@ def adopt_segments(directory: Path, writer: str) -> list[Segment]:
             if segment not in adopted:
                 segment.close()
     return adopted
+
+
+def _allocate(descriptor: int, size: int) -> None:
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, size)
+    else:  # macOS has no such call: there a full disk shows when a line is written
+        os.ftruncate(descriptor, size)
 
 
 def _writer_of(path: Path) -> str:

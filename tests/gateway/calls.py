@@ -1,0 +1,142 @@
+"""A call's surroundings without a network: a ledger in a list, a reply from a list, an answer into a list."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import cast
+
+from copilot_api.gateway.call import Call
+from copilot_api.gateway.settlement import Settlement
+from copilot_api.gateway.surface import CHAT_SURFACE, Surface
+from copilot_api.keys.models import ApiKey, KeyPolicy, Tier
+from copilot_api.observability.events import Observation
+from copilot_api.upstream.catalog import Model
+from copilot_api.upstream.transport import SILENCE, Silence, TransportError
+from copilot_api.usage.models import UsageEvent
+from copilot_api.usage.recorder import UsageRecorder
+from tests.fakes import FakeClock
+
+NOW = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
+QUIET = SILENCE
+
+
+class Ledger:
+    """A recorder that only keeps what it is told, as it was told."""
+
+    def __init__(self) -> None:
+        self.begun: list[UsageEvent] = []
+        self.ended: list[UsageEvent] = []
+
+    def begin(self, event: UsageEvent) -> None:
+        self.begun.append(UsageEvent(**{name: getattr(event, name) for name in UsageEvent.__struct_fields__}))
+
+    def end(self, event: UsageEvent) -> None:
+        self.ended.append(UsageEvent(**{name: getattr(event, name) for name in UsageEvent.__struct_fields__}))
+
+    @property
+    def event(self) -> UsageEvent:
+        """The one event of the one call."""
+        [event] = self.ended
+        return event
+
+
+def make_settlement(clock: FakeClock, *, is_watched: bool = True) -> tuple[Settlement, Ledger, list[Observation]]:
+    ledger, observed = Ledger(), list[Observation]()
+    settlement = Settlement(cast("UsageRecorder", ledger), clock, observed.append, is_watched=is_watched)
+    return settlement, ledger, observed
+
+
+def make_key(*models: str, tier: Tier = Tier.CLIENT) -> ApiKey:
+    return ApiKey("key_1", "the label", tier, "sk-cap-aaaa", NOW, KeyPolicy(models or ("*",)))
+
+
+def make_model(model_id: str = "gpt-4.1", *endpoints: str, is_enabled: bool = True, multiplier: float = 1.0) -> Model:
+    return Model(
+        id=model_id,
+        name=model_id.upper(),
+        vendor="Vendor",
+        type="chat",
+        endpoints=frozenset(endpoints or ("/chat/completions",)),
+        is_enabled=is_enabled,
+        multiplier=multiplier,
+    )
+
+
+def make_call(clock: FakeClock, body: bytes = b"", surface: Surface = CHAT_SURFACE) -> Call:
+    async def read_body() -> bytes:
+        return body
+
+    return Call("req_1", surface, "curl", clock.now(), clock.monotonic(), read_body)
+
+
+class StubReply:
+    """An upstream's reply from a list: bytes, silences, and perhaps an error at the end."""
+
+    def __init__(
+        self, *pieces: bytes | Silence | TransportError, content_type: bytes = b"text/event-stream", status: int = 200
+    ) -> None:
+        self._pieces = list(pieces)
+        self.content_type = content_type
+        self.status = status
+        self.closed = 0
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"content-type": self.content_type.decode()}
+
+    async def read(self) -> bytes | Silence:
+        if not self._pieces:
+            return b""
+        piece = self._pieces.pop(0)
+        if isinstance(piece, TransportError):
+            raise piece
+        return piece
+
+    async def read_all(self) -> bytes:
+        whole = b""
+        while piece := await self.read():
+            if isinstance(piece, bytes):
+                whole += piece
+        return whole
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class KeptAnswer:
+    """An answer that is kept. `fails_at` has the client leave at the n-th write."""
+
+    def __init__(self, ledger: Ledger | None = None, *, fails_at: int | None = None) -> None:
+        self.is_started = False
+        self.body = b""
+        self.writes: list[bytes] = []
+        self.is_ended = False
+        self.keep_alives = 0
+        self.ended_before: list[bool] = []
+        """For each thing sent whether the event was in the ledger by then."""
+        self._ledger = ledger
+        self._fails_at = fails_at
+
+    async def send_whole(self, body: bytes) -> None:
+        await self._take(body)
+        self.is_ended = True
+
+    async def write(self, events: bytes) -> None:
+        await self._take(events)
+
+    async def keep_alive(self) -> None:
+        self.is_started = True
+        self.keep_alives += 1
+
+    async def end(self, events: bytes) -> None:
+        await self._take(events)
+        self.is_ended = True
+
+    async def _take(self, data: bytes) -> None:
+        assert not self.is_ended, "something follows the end"
+        if self._fails_at == len(self.writes):
+            raise ConnectionResetError("the client is gone")
+        self.is_started = True
+        self.body += data
+        self.writes.append(data)
+        if self._ledger is not None:
+            self.ended_before.append(bool(self._ledger.ended))
