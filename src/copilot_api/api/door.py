@@ -8,6 +8,7 @@ from copilot_api.keys.models import ApiKey, Tier
 from copilot_api.keys.service import KeyService
 
 _MAX_CLIENTS = 512
+_MAX_AGENT_BYTES = 256
 
 
 class Door:
@@ -30,7 +31,7 @@ class Door:
         name = self._clients.get(user_agent)
         if name is None:
             name = client_program(user_agent)
-            if len(self._clients) < _MAX_CLIENTS:
+            if len(self._clients) < _MAX_CLIENTS and len(user_agent) <= _MAX_AGENT_BYTES:
                 self._clients[user_agent] = name
         return name
 

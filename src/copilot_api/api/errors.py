@@ -28,13 +28,18 @@ def error_body(error: GatewayError, request_id: str) -> bytes:
     return msgspec.json.encode(
         {
             "error": {
-                "message": f"{message} (request id: {request_id})",
+                "message": _sendable(f"{message} (request id: {request_id})"),
                 "type": error.kind,
-                "param": error.param,
-                "code": error.public_code,
+                "param": None if error.param is None else _sendable(error.param),
+                "code": _sendable(error.public_code),
             },
         },
     )
+
+
+def _sendable(text: str) -> str:
+    """`text` without lone surrogates: parts of it may be the caller's or the upstream's, and JSON can name them."""
+    return text.encode(errors="replace").decode()
 
 
 def error_event(error: GatewayError, request_id: str) -> bytes:

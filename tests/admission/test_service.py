@@ -1,0 +1,115 @@
+"""The one door to the upstream."""
+
+import asyncio
+import time
+
+import pytest
+
+from copilot_api.admission.approval import Approval
+from copilot_api.admission.minimum_gap import MinimumGap
+from copilot_api.admission.service import Admission
+from copilot_api.clock import SystemClock
+from copilot_api.errors import NotApproved, RateLimited
+from tests.fakes import FakeClock
+from tests.gateway.calls import make_key
+
+
+def test_without_limits_a_call_is_let_in_at_once() -> None:
+    async def test() -> None:
+        async with Admission(FakeClock()).admit("req_1", make_key(), "gpt-4.1") as permit:
+            assert permit.queue_seconds == 0.0
+
+    asyncio.run(test())
+
+
+def test_a_call_waits_its_turn_and_the_wait_is_told() -> None:
+    async def test() -> None:
+        admission = Admission(SystemClock(), gap=MinimumGap(0.1, is_waiting=True))
+        began = time.monotonic()
+        waits = []
+        for _ in range(3):
+            async with admission.admit("req_1", make_key(), "m") as permit:
+                waits.append(permit.queue_seconds)
+        assert 0.19 <= time.monotonic() - began < 2.0
+        assert waits[0] < 0.05
+        assert all(0.05 < wait < 1.0 for wait in waits[1:])
+
+    asyncio.run(test())
+
+
+def test_calls_that_come_together_are_spread() -> None:
+    async def test() -> None:
+        admission = Admission(SystemClock(), gap=MinimumGap(0.05, is_waiting=True))
+        starts: list[float] = []
+
+        async def call() -> None:
+            async with admission.admit("r", make_key(), "m"):
+                starts.append(time.monotonic())
+
+        await asyncio.gather(*(call() for _ in range(5)))
+        starts.sort()
+        assert all(after - before >= 0.04 for before, after in zip(starts, starts[1:], strict=False))
+
+    asyncio.run(test())
+
+
+def test_a_call_too_early_is_refused() -> None:
+    async def test() -> None:
+        admission = Admission(FakeClock(), gap=MinimumGap(10, is_waiting=False))
+        async with admission.admit("r", make_key(), "m"):
+            pass
+        with pytest.raises(RateLimited):
+            async with admission.admit("r", make_key(), "m"):
+                raise AssertionError("it was let in")
+
+    asyncio.run(test())
+
+
+def test_the_operator_is_told_who_asks_for_what() -> None:
+    questions: list[str] = []
+
+    async def ask(question: str) -> bool:
+        questions.append(question)
+        return len(questions) == 1
+
+    async def test() -> None:
+        admission = Admission(FakeClock(), approval=Approval(ask))
+        async with admission.admit("req_9", make_key(), "gpt-4.1"):
+            pass
+        with pytest.raises(NotApproved):
+            async with admission.admit("req_10", make_key(), "gpt-4.1"):
+                raise AssertionError("it was let in")
+
+    asyncio.run(test())
+    assert len(questions) == 2
+    for part in ("req_9", "the label", "gpt-4.1"):
+        assert part in questions[0]
+
+
+def test_the_gap_comes_before_the_question() -> None:
+    """The operator is not asked about a call that would be refused anyway."""
+    questions: list[str] = []
+
+    async def ask(question: str) -> bool:
+        questions.append(question)
+        return True
+
+    async def test() -> None:
+        admission = Admission(FakeClock(), gap=MinimumGap(10, is_waiting=False), approval=Approval(ask))
+        async with admission.admit("r", make_key(), "m"):
+            pass
+        with pytest.raises(RateLimited):
+            async with admission.admit("r", make_key(), "m"):
+                raise AssertionError("it was let in")
+
+    asyncio.run(test())
+    assert len(questions) == 1
+
+
+def test_an_error_inside_the_block_is_not_swallowed() -> None:
+    async def test() -> None:
+        async with Admission(FakeClock()).admit("r", make_key(), "m"):
+            raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        asyncio.run(test())
