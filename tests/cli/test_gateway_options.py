@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.conftest import Cli
 from tests.harness import GITHUB_TOKEN, GatewayProcess, Simulator, free_environment, wait_until
-from tests.journeys.commands import JsonLoggingGateway, ListeningGateway, run_gateway
+from tests.journeys.commands import JsonLoggingGateway, ListeningGateway, admin_key, run_gateway
 from tests.journeys.conftest import Journey
 from tests.journeys.markers import chat, say
 from tests.journeys.wire import CHAT, opened, send
@@ -204,7 +204,7 @@ def test_every_flag_is_also_a_variable_and_the_flag_wins(home: Path, simulator: 
 
 def test_a_call_too_early_is_refused_with_the_wait(home: Path, simulator: Simulator) -> None:
     with GatewayProcess(home, simulator.url, "--rate-limit", "30") as gateway:
-        journey = Journey(gateway, simulator, gateway.create_key("hasty"))
+        journey = Journey(gateway, simulator, admin_key(gateway))
         first, second = journey.send(CHAT, chat("hello")), journey.send(CHAT, chat("hello"))
         assert (first.status, second.status) == (200, 429)
         assert second.error["code"] == "rate_limited"
@@ -220,7 +220,7 @@ def test_a_call_too_early_is_refused_with_the_wait(home: Path, simulator: Simula
 
 def test_with_wait_a_call_too_early_waits_its_turn(home: Path, simulator: Simulator) -> None:
     with GatewayProcess(home, simulator.url, "-r", "0.4", "-w") as gateway:
-        journey = Journey(gateway, simulator, gateway.create_key("patient"))
+        journey = Journey(gateway, simulator, admin_key(gateway))
         answers = [journey.send(CHAT, chat("hello", stream=stream)) for stream in (False, True, False)]
         assert [answer.status for answer in answers] == [200, 200, 200]
         assert answers[0].seconds < 0.3 < answers[1].seconds
@@ -277,7 +277,7 @@ def test_json_logs_are_json_and_tell_the_url(home: Path, simulator: Simulator) -
     """One object a line from the first to the last, or whoever parses them stumbles over the rest."""
     with JsonLoggingGateway(home, simulator.url, "--verbose") as gateway:
         gateway.wait_ready()
-        answer = send(gateway.url, CHAT, chat("a secret prompt"), key=gateway.create_key("logged"))
+        answer = send(gateway.url, CHAT, chat("a secret prompt"), key=admin_key(gateway))
         wait_until(lambda: answer.request_id in gateway.output, 5, "a line for the call")
     lines = [json.loads(line) for line in gateway.lines]
     assert [line["url"] for line in lines if "url" in line] == [gateway.url]
@@ -292,7 +292,7 @@ def test_a_log_line_for_each_call_only_when_asked_for(home: Path, simulator: Sim
         answer = send(quiet.url, CHAT, chat("hello"))
         assert answer.request_id not in quiet.output
     with GatewayProcess(home, simulator.url, "-v") as gateway:
-        answer = send(gateway.url, CHAT, chat(say("not in the log")), key=gateway.create_key("watched"))
+        answer = send(gateway.url, CHAT, chat(say("not in the log")), key=admin_key(gateway))
         wait_until(lambda: answer.request_id in gateway.output, 5, "the line")
         line = next(line for line in gateway.lines if answer.request_id in line)
         assert "gpt-4.1" in line
@@ -307,7 +307,7 @@ def test_a_client_cannot_forge_log_lines(home: Path, simulator: Simulator, form:
     kind = JsonLoggingGateway if form == "json" else GatewayProcess
     with kind(home, simulator.url, "-v", "--log-format", form) as gateway:
         gateway.wait_ready()
-        answer = send(gateway.url, CHAT, chat("hello", model=forged), key=gateway.create_key("forger"))
+        answer = send(gateway.url, CHAT, chat("hello", model=forged), key=admin_key(gateway))
         assert answer.status == 404
         wait_until(lambda: answer.request_id in gateway.output, 5, "the line")
     assert not [line for line in gateway.lines if line.startswith("15:00:00 error")]
@@ -324,7 +324,7 @@ def test_the_drain_is_bounded(home: Path, simulator: Simulator) -> None:
     simulator.post("/_sim/pace", {"gap_seconds": 0.1, "tokens": 600})
     try:
         with GatewayProcess(home, simulator.url, "--drain-seconds", "1") as gateway:
-            key = gateway.create_key("endless")
+            key = admin_key(gateway)
             with opened(gateway.url, CHAT, chat("count", stream=True), key=key) as response:
                 assert response.readline().startswith(b"data: ")
                 assert gateway.stop() == 0

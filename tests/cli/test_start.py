@@ -19,7 +19,7 @@ import pytest
 
 from tests.cli.conftest import Cli
 from tests.harness import GatewayProcess, Simulator, http_json, wait_until
-from tests.journeys.commands import ListeningGateway, Terminal, run_gateway
+from tests.journeys.commands import ListeningGateway, Terminal, admin_key, run_gateway
 from tests.journeys.conftest import Journey
 from tests.journeys.markers import chat, say
 from tests.journeys.wire import CHAT, opened, send
@@ -135,7 +135,7 @@ def test_everything_in_the_data_directory_is_private(home: Path, simulator: Simu
     before = os.umask(0)
     try:
         with GatewayProcess(home, simulator.url) as gateway:
-            journey = Journey(gateway, simulator, gateway.create_key("first"))
+            journey = Journey(gateway, simulator, admin_key(gateway))
             journey.events(journey.send(CHAT, chat("hello")))
             assert wrong_modes(home) == {}
             found = set(modes(home))
@@ -243,7 +243,7 @@ def test_the_configuration_does_what_it_says(home: Path, simulator: Simulator) -
     home.mkdir(mode=0o700)
     (home / "config.json").write_text('{"$schema": "x", "version": 1, "limits": {"max_body_mb": 1}}')
     with GatewayProcess(home, simulator.url) as gateway:
-        journey = Journey(gateway, simulator, gateway.create_key("big"))
+        journey = Journey(gateway, simulator, admin_key(gateway))
         large, fits = ["x" * (1024 * 1024 + spare) for spare in (0, -500)]
         assert journey.send(CHAT, chat(large)).status == 413
         assert journey.send(CHAT, chat(fits)).status != 413
@@ -275,7 +275,7 @@ def test_a_stream_under_way_finishes_and_new_ones_are_refused(
     gateway = GatewayProcess(home, simulator.url)
     codes: list[int] = []
     with gateway:
-        journey = Journey(gateway, simulator, gateway.create_key("drained"))
+        journey = Journey(gateway, simulator, admin_key(gateway))
         whole: list[Any] = []
         calling = threading.Thread(target=lambda: whole.append(journey.send(CHAT, chat("a whole answer"))))
         with (
@@ -316,7 +316,7 @@ def test_a_second_signal_ends_it_at_once(home: Path, simulator: Simulator) -> No
     simulator.post("/_sim/pace", {"gap_seconds": 0.1, "tokens": 600})
     try:
         with GatewayProcess(home, simulator.url) as gateway:
-            key = gateway.create_key("impatient")
+            key = admin_key(gateway)
             with opened(gateway.url, CHAT, chat("count", stream=True), key=key) as response:
                 assert response.readline().startswith(b"data: ")
                 os.kill(gateway.pid, signal.SIGTERM)

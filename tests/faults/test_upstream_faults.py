@@ -160,7 +160,7 @@ def test_an_answer_without_usage_is_whole_and_its_event_says_that_it_is_unknown(
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_an_expired_token_is_renewed_and_the_call_repeated(pair: Pair, stream: bool) -> None:
-    pair.fault("401-expired", count=1)
+    pair.simulator.post("/_sim/expire-tokens")
     assert pair.ask(stream=stream).status == 200
     assert len(pair.upstream_calls()) == 2
     assert len({call["headers"]["x-request-id"] for call in pair.upstream_calls()}) == 1

@@ -46,6 +46,11 @@ def run_gateway(gateway: GatewayProcess) -> Ended:
     return run(gateway.arguments, gateway.environment)
 
 
+def admin_key(gateway: GatewayProcess) -> str:
+    """The first admin key of a gateway that was started without a terminal: at hand where any key will do."""
+    return (gateway.home / "admin.key.txt").read_text().strip()
+
+
 class ListeningGateway(GatewayProcess):
     """One that is looked at as soon as it listens, ready or not."""
 

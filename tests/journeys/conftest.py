@@ -1,6 +1,6 @@
 """Gateways for whole journeys: the shared one where a test leaves it as it was, one of one's own where it does not."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,3 @@ def lone_simulator() -> Iterator[Simulator]:
     """A simulator whose tokens and counts are one test module's own."""
     with Simulator() as running:
         yield running
-
-
-MakeGateway = Callable[..., GatewayProcess]

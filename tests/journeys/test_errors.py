@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.harness import GatewayProcess, Simulator
+from tests.journeys.commands import admin_key
 from tests.journeys.conftest import Journey
 from tests.journeys.markers import chat, fault, say
 from tests.journeys.wire import CHAT, Answer, send, send_all
@@ -194,7 +195,7 @@ def test_an_answer_without_choices_is_no_answer(journey: Journey, model: str, st
 def test_an_upstream_that_is_not_there_is_a_bad_gateway_until_it_is_back(tmp_path: Path) -> None:
     """Tried again a little, then told with the time after which to come back."""
     with Simulator() as simulator, GatewayProcess(tmp_path / "home", simulator.url) as gateway:
-        key = gateway.create_key("waiting")
+        key = admin_key(gateway)
         simulator.stop()
         for answer in send_all(gateway.url, CHAT, [chat("x"), chat("x", stream=True)], key=key):
             assert (answer.status, answer.error["code"]) == (502, "upstream_error")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.harness import GITHUB_TOKEN, GatewayProcess, Simulator, http_json, wait_until
-from tests.journeys.commands import ListeningGateway, run_gateway
+from tests.journeys.commands import ListeningGateway, admin_key, run_gateway
 from tests.journeys.conftest import Journey
 from tests.journeys.markers import chat, fault, say
 from tests.journeys.wire import CHAT, Answer
@@ -22,7 +22,7 @@ REVOKED = "token_401_bad_github_token"
 def tokens(lone_simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
     """A journey on the simulator of this module."""
     with GatewayProcess(tmp_path_factory.mktemp("home"), lone_simulator.url) as gateway:
-        yield Journey(gateway, lone_simulator, gateway.create_key("tokens"))
+        yield Journey(gateway, lone_simulator, admin_key(gateway))
 
 
 @pytest.fixture(autouse=True)
@@ -101,7 +101,7 @@ def test_the_token_is_renewed_ahead_of_its_expiry(home: Path, lone_simulator: Si
     """No call meets an expired one: the upstream never has to say 401."""
     lone_simulator.post("/_sim/token", {"lifetime_seconds": 3, "refresh_in": 1})
     with GatewayProcess(home, lone_simulator.url) as gateway:
-        journey = Journey(gateway, lone_simulator, gateway.create_key("ahead"))
+        journey = Journey(gateway, lone_simulator, admin_key(gateway))
         before = exchanges(lone_simulator)
         deadline = time.monotonic() + 10
         while exchanges(lone_simulator) < before + 3:
@@ -115,7 +115,7 @@ def test_a_renewal_that_fails_leaves_the_old_token_in_force(home: Path, lone_sim
     """GitHub in trouble for a while is no reason to refuse calls that a valid token still serves."""
     lone_simulator.post("/_sim/token", {"lifetime_seconds": 600, "refresh_in": 1})
     with GatewayProcess(home, lone_simulator.url, "--verbose") as gateway:
-        journey = Journey(gateway, lone_simulator, gateway.create_key("old"))
+        journey = Journey(gateway, lone_simulator, admin_key(gateway))
         lone_simulator.post("/_sim/faults", {"name": "500", "endpoint": TOKEN_PATH})
         wait_until(lambda: "could not be renewed" in gateway.output, 10, "a failed renewal")
         assert journey.send(CHAT, chat("hello")).status == 200
@@ -128,7 +128,7 @@ def test_a_renewal_that_fails_leaves_the_old_token_in_force(home: Path, lone_sim
 @pytest.mark.parametrize("token", ["gho_sim_ada_1234567890abcdefghijklmnop", "github_pat_sim_ada_0123456789abcdef"])
 def test_some_kinds_of_tokens_are_used_directly(home: Path, lone_simulator: Simulator, token: str) -> None:
     with GatewayProcess(home, lone_simulator.url, github_token=token) as gateway:
-        journey = Journey(gateway, lone_simulator, gateway.create_key("direct"))
+        journey = Journey(gateway, lone_simulator, admin_key(gateway))
         answer = journey.send(CHAT, chat(say("direct")))
         assert answer.text == "direct"
         assert journey.seen(answer)[0]["headers"]["authorization"] == f"Bearer {token}"
@@ -138,7 +138,7 @@ def test_some_kinds_of_tokens_are_used_directly(home: Path, lone_simulator: Simu
 
 def test_a_directly_used_token_that_is_refused_is_not_the_caller_s_fault(home: Path, lone_simulator: Simulator) -> None:
     with GatewayProcess(home, lone_simulator.url, github_token="gho_0123456789abcdefghijklmnopqrstuvwxyz") as gateway:
-        journey = Journey(gateway, lone_simulator, gateway.create_key("direct"))
+        journey = Journey(gateway, lone_simulator, admin_key(gateway))
         check_is_not_the_caller_s_fault(journey.send(CHAT, chat(fault("token_invalid"))))
         assert journey.send(CHAT, chat(say("next"))).text == "next"
 
@@ -173,7 +173,7 @@ def test_a_revoked_credential_shows_at_the_start(home: Path, lone_simulator: Sim
     """The gateway runs and says what is wrong, in `/readyz` and to every caller."""
     lone_simulator.post("/_sim/faults", {"name": REVOKED})
     with ListeningGateway(home, lone_simulator.url) as gateway:
-        journey = Journey(gateway, lone_simulator, gateway.create_key("revoked"))
+        journey = Journey(gateway, lone_simulator, admin_key(gateway))
         wait_until(lambda: "Bad credentials" in str(readiness(gateway)[1]), 5, "the reason")
         status, document = readiness(gateway)
         assert (status, document["status"]) == (503, "not ready")
@@ -204,7 +204,7 @@ def test_a_credential_that_is_revoked_later_shows_and_mends_itself(tokens: Journ
 def test_an_account_without_copilot_shows_the_reason(home: Path, lone_simulator: Simulator) -> None:
     lone_simulator.post("/_sim/faults", {"name": "token_403_no_copilot_access"})
     with ListeningGateway(home, lone_simulator.url) as gateway:
-        journey = Journey(gateway, lone_simulator, gateway.create_key("no access"))
+        journey = Journey(gateway, lone_simulator, admin_key(gateway))
         wait_until(lambda: "no_copilot_access" in str(readiness(gateway)[1]), 5, "the reason")
         answer = journey.send(CHAT, chat("hello"))
         assert answer.status not in {200, 401, 500}

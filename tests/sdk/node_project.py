@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -101,13 +101,13 @@ def _install(node: Node, place: Path) -> None:
         raise RuntimeError(f"npm ended with {done.returncode}:\n{done.stdout}{done.stderr}")
 
 
-def run_script(script: Path, directory: Path, variables: dict[str, str], arguments: Sequence[str] = ()) -> str:
+def run_script(script: Path, directory: Path, variables: dict[str, str]) -> str:
     """What a script of the project prints. It runs from a copy in `directory`, beside a link to its packages."""
     node = find_node()
     (directory / "node_modules").symlink_to(installed(node))
     copy = shutil.copy(script, directory)
     done = subprocess.run(
-        [node.node, copy, *arguments],
+        [node.node, copy],
         env={"PATH": environment().get("PATH", ""), **variables},
         capture_output=True,
         text=True,

@@ -315,7 +315,10 @@ def test_the_calls_of_a_living_process_are_left_to_it(repository: MemoryUsage, s
     assert files(spool) == []
 
 
-def test_two_processes_that_adopt_at_once_store_every_event_once(repository: MemoryUsage, spool: Path) -> None:
+@pytest.mark.parametrize("attempt", range(5))
+def test_two_processes_that_adopt_at_once_store_every_event_once(
+    repository: MemoryUsage, spool: Path, attempt: int
+) -> None:
     """However they share the segments out between them: a call that had ended is never called interrupted."""
     for number in range(20):
         records = [(BEGIN, begun(f"{number}-{call}")) for call in range(10)]
@@ -328,11 +331,16 @@ def test_two_processes_that_adopt_at_once_store_every_event_once(repository: Mem
         barrier.wait()
         process.run_briefly()
 
-    threads = [threading.Thread(target=live, args=(process,)) for process in processes]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=live, args=(process,)) for process in processes]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
     assert len(repository.events) == 200
     wrong = {name for name, cause in repository.causes.items() if (cause == "interrupted") != name.endswith("-9")}
     assert wrong == set()
@@ -559,6 +567,26 @@ def test_events_survive_the_loss_of_the_journals_directory(
     assert process.recorder.lost == 0
     process.run_briefly()
     assert files(spool) == []
+
+
+def test_events_reach_the_database_while_the_journals_directory_is_a_file(
+    process: Process, repository: MemoryUsage, spool: Path
+) -> None:
+    """Nothing can be written there and nothing be deleted; the database is fine, so nothing waits."""
+    process.recorder.start()
+    process.call("r1")
+    process.recorder.begin(begun("r2"))
+    remove(spool)
+    spool.write_text("in the way")
+    for number in range(100):
+        process.call(f"x{number}")
+        threading.Event().wait(0.01)  # some of them before it is noticed, and some after
+    process.recorder.end(ended("r2"))
+    process.recorder.stop()
+    assert repository.causes == dict.fromkeys(["r1", "r2", *(f"x{number}" for number in range(100))], "ok")
+    assert process.recorder.lost == 0
+    assert process.saw(JournalBroken) == 1
+    assert process.saw(UsageStorageBroken) == 0
 
 
 def test_after_the_loss_of_the_directory_the_journal_survives_a_kill_again(

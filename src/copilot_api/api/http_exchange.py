@@ -138,6 +138,8 @@ class Exchange:
         else:
             if not self.is_answered and not self.is_disconnected:
                 connection.close()
+        finally:
+            self.scope["extensions"] = {}  # it leads back to us, and a cycle for each call is work for the collector
 
     # What the connection tells it -------------------------------------------------------------------------------
 

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import msgspec
 
-from copilot_api.errors import GatewayError
+from copilot_api.errors import BadRequest, GatewayError
+from copilot_api.protocols.json_object import refuse_duplicate_keys
 
 
 class ConfigInvalid(GatewayError):
@@ -49,8 +50,12 @@ def load_config(path: Path) -> ConfigFile:
     except OSError as error:
         raise ConfigInvalid(f"{path} cannot be read: {error.strerror}") from error
     try:
-        return msgspec.json.decode(content, type=ConfigFile)
-    except msgspec.DecodeError as error:
+        config = msgspec.json.decode(content, type=ConfigFile)
+        refuse_duplicate_keys(content)
+    except BadRequest as error:
+        raise ConfigInvalid(f"{path}: {error.message.replace('the body', 'the file')}", hint="say it once") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigInvalid(
             f"{path}: {error}", hint="mend the file, or move it away to start with the defaults"
         ) from error
+    return config

@@ -35,7 +35,7 @@ async def relay_stream(
         return
     stream = surface.open_stream(request, now)
     record.metered_by(stream)
-    is_first = True
+    is_waiting = True
     try:
         while chunk := await reply.read():
             if isinstance(chunk, Silence):
@@ -44,10 +44,11 @@ async def relay_stream(
                 continue
             events = stream.feed(chunk)
             if events:
-                if is_first:
-                    is_first = False
+                if is_waiting:
                     record.answering()
-                    record.first_token()
+                    if stream.has_content:
+                        is_waiting = False
+                        record.first_token()
                 record.sent(len(events))
                 await answer.write(events)
             if stream.failure is not None:

@@ -68,7 +68,7 @@ class KeyIndex:
         self._on_refresh_failed = on_refresh_failed
         self._patience_seconds = patience_seconds
         self._entries: Mapping[bytes, Entry] | None = None
-        self._generation: Generation | None = None
+        self._size = -1
         self._loaded_at = 0.0
         self._retry_at: float | None = None
         self._refreshing = asyncio.Lock()
@@ -85,7 +85,7 @@ class KeyIndex:
         now = self._clock.monotonic()
         if self._retry_at is not None:
             return now >= self._retry_at
-        return now >= self._loaded_at + self._max_age_seconds or self._changes.generation() != self._generation
+        return now >= self._loaded_at + self._max_age_seconds or self._changes.size() != self._size
 
     async def refresh(self) -> None:
         """Read the index anew if need be, once for all who ask at the same time."""
@@ -121,5 +121,5 @@ class KeyIndex:
         return generation, at, {secret.digest: Entry(key, secret.expires_at) for secret, key in secrets}
 
     def _adopt(self, generation: Generation, at: float, entries: Mapping[bytes, Entry]) -> None:
-        self._generation, self._loaded_at, self._entries = generation, at, entries
+        self._size, self._loaded_at, self._entries = generation[1], at, entries
         self._retry_at = None

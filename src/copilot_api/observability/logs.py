@@ -19,6 +19,7 @@ LogFormat = Literal["text", "json"]
 
 _SECRETS = re.compile(
     r"sk-cap-[a-z2-7]{8,}"
+    r"|sk-[A-Za-z0-9_-]{20,}"
     r"|gh[a-z]_[A-Za-z0-9_]{8,}"
     r"|github_pat_[A-Za-z0-9_]{8,}"
     r"|tid=[^\s\"']+"

@@ -147,10 +147,10 @@ def measure(source: bytes, fields: Fields) -> dict[str, Span] | None:
     spans: dict[str, Span] = {}
     for name, value in fields.items():
         begin = position + (len(name) if name.isascii() else len(name.encode())) + 3
-        end = begin + memoryview(value).nbytes
+        end = begin + len(value)
         spans[name] = (position, begin, end)
         position = end + 1
-    return spans if position == len(source) and fields else None
+    return spans if position == len(source) else None
 
 
 def _walk(source: bytes, fields: Fields) -> dict[str, Span] | None:
@@ -172,7 +172,7 @@ def _walk(source: bytes, fields: Fields) -> dict[str, Span] | None:
             if source[position] != _COLON:
                 return None
             position = _skip_space(source, position + 1)
-            end = position + memoryview(value).nbytes
+            end = position + len(value)
             if source[position:end] != bytes(value):
                 return None  # lengths can be made to fit over a field that is hidden; contents cannot
             spans[name] = (start, position, end)

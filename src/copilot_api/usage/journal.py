@@ -108,8 +108,9 @@ class Segment:
                 yield (b"", None, position) if record is None else (*record, position)
 
     def remove(self) -> None:
-        """Delete the file: all of it is in the database."""
-        self.path.unlink(missing_ok=True)
+        """Delete the file: all of it is in the database. One that stays is brought in again, to no effect."""
+        with suppress(OSError):
+            self.path.unlink()
         self.close()
 
     def close(self) -> None:
@@ -196,13 +197,25 @@ def adopt_segments(directory: Path, writer: str) -> list[Segment]:
     adopted: list[Segment] = []
     paths = sorted(path for path in directory.glob(f"*{_SUFFIX}") if _writer_of(path) != writer)
     for name in dict.fromkeys(map(_writer_of, paths)):
-        found = [_lock(path) for path in paths if _writer_of(path) == name]
-        taken = [segment for segment in found if segment is not None]
-        if len(taken) == len(found):
-            adopted += [segment for segment in taken if not segment.is_deleted]
-        for segment in taken:
-            if segment not in adopted:
-                segment.close()
+        adopted += _adopt_writer([path for path in paths if _writer_of(path) == name])
+    return adopted
+
+
+def _adopt_writer(paths: list[Path]) -> list[Segment]:
+    """Lock in order, and leave all to whoever has the first: two that adopt at once must not both step back."""
+    taken: list[Segment] = []
+    for path in paths:
+        segment = _lock(path)
+        if segment is not None:
+            taken.append(segment)
+        elif path.exists():
+            for other in taken:
+                other.close()
+            return []
+    adopted = [segment for segment in taken if not segment.is_deleted]
+    for segment in taken:
+        if segment not in adopted:
+            segment.close()
     return adopted
 
 

@@ -85,7 +85,7 @@ def test_whatever_the_manner_the_stream_keeps_the_rules_and_the_answer(
     assert grammar.essence(chunks) == expected
     assert {each["id"] for each in chunks} == {UPSTREAM_ID}
     assert {each["created"] for each in chunks} == {CREATED if manner.has_created else NOW}
-    assert stream.has_content
+    assert stream.has_content == bool("".join(answer.texts) or "".join(answer.reasoning) or answer.calls)
     assert stream.nano_aiu == answer.nano_aiu
     if answer.usage is None:
         assert stream.usage is None

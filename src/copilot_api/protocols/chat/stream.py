@@ -153,6 +153,7 @@ class ChatStream:
             and _SPECIAL.search(data, len(_PLAIN)) is None
         ):
             self._open_choices.add(0)
+            self.has_content = True
             return b"".join((_EVENT, data[1 : -len(self._suffix)], self._new_suffix))
         if data == DONE:
             self._is_done = True
@@ -177,7 +178,9 @@ class ChatStream:
         for choice in list_of(chunk.pop("choices", None)):
             mended = self._mend(object_of(choice), chunk)
             if mended is not None:
-                self.has_content = True
+                self.has_content = self.has_content or any(
+                    value for name, value in mended["delta"].items() if name != "role"
+                )
                 out.append(render_event(_encode(self._wrapped({**chunk, "choices": [mended]}))))
         if not self._suffix and self._has_role and self._choices == 1:
             self._learn_suffix(data)

@@ -18,25 +18,28 @@ Piece = dict[str, Any]
 class _Call:
     """One call, as far as it has come."""
 
-    __slots__ = ("arguments", "first", "id", "is_named", "number")
+    __slots__ = ("first", "id", "name", "number", "pieces")
 
-    def __init__(self, number: int, call_id: str, first: Piece) -> None:
-        self.number = number
+    def __init__(self, call_id: str, first: Piece) -> None:
         self.id = call_id
         self.first = first
         """Its first piece, with whatever else the upstream said of it."""
-        self.is_named = False
-        self.arguments: list[str] = []
+        self.name = ""
+        self.number: int | None = None
+        """Its number towards the client, once that has heard of it."""
+        self.pieces: list[str] = []
 
     @property
-    def text(self) -> str:
+    def arguments(self) -> str:
         """The arguments so far."""
-        return "".join(self.arguments)
+        return "".join(self.pieces)
 
     def is_whole(self) -> bool:
         """Whether the arguments are a whole JSON value: then nothing can follow them."""
+        if not self.pieces or not self.pieces[-1].rstrip().endswith(("}", "]", '"')):
+            return False  # the cheap look first: it is asked for each piece that repeats the name
         try:
-            json.loads(self.text)
+            json.loads(self.arguments)
         except (ValueError, RecursionError):
             return False
         return True
@@ -45,10 +48,11 @@ class _Call:
 class ToolCalls:
     """See the module."""
 
-    __slots__ = ("_by_id", "_by_place", "_calls")
+    __slots__ = ("_by_id", "_by_place", "_calls", "_opened")
 
     def __init__(self) -> None:
         self._calls: list[_Call] = []
+        self._opened = 0
         self._by_id: dict[str, _Call] = {}
         self._by_place: dict[tuple[int, int], _Call] = {}
 
@@ -60,62 +64,57 @@ class ToolCalls:
         function = object_of(piece.get("function"))
         name, arguments = text_of(function.get("name")), _arguments(function.get("arguments"))
         call_id, index = text_of(piece.get("id")), piece.get("index")
+        if not call_id and not name and not arguments:
+            return None
         place = (choice, index) if isinstance(index, int) and not isinstance(index, bool) else None
-        call = self._find(call_id, place, name)
-        is_new = call is None
+        call = self._find(call_id, place, name, arguments)
         if call is None:
-            number = len(self._calls)
-            call = _Call(number, call_id or f"call_{number}_{stream_id}"[:64], piece)
+            call = _Call(call_id or f"call_{len(self._calls)}_{stream_id}"[:64], piece)
             self._calls.append(call)
+        elif name and arguments and call.is_whole() and arguments == call.arguments:
+            return None  # the whole call once more
         self._by_id.setdefault(call.id, call)
         if place is not None:
             self._by_place[place] = call
-        if not is_new and name and arguments and arguments == call.text and call.is_whole():
-            return None  # the whole call once more
         if arguments:
-            call.arguments.append(arguments)
-        if call.is_named:
+            call.pieces.append(arguments)
+        if call.number is not None:
             return {"index": call.number, "function": {"arguments": arguments}} if arguments else None
-        return self._opening(call, name, function) if name else None
+        return self._open(call, name, function) if name else None
 
     def endings(self) -> list[Piece]:
         """What is still due when the answer is over: a call without arguments has an empty object of them."""
         pieces: list[Piece] = []
         for call in self._calls:
-            if not call.is_named:
-                pieces.append(self._opening(call, "unnamed", {}))
-            if not call.text.strip():
+            if call.number is None:
+                pieces.append(self._open(call, "unnamed", {}))
+            if not call.arguments.strip():
                 pieces.append({"index": call.number, "function": {"arguments": "{}"}})
         return pieces
 
-    def _find(self, call_id: str, place: tuple[int, int] | None, name: str) -> _Call | None:
+    def _find(self, call_id: str, place: tuple[int, int] | None, name: str, arguments: str) -> _Call | None:
         if call_id:
             return self._by_id.get(call_id)
-        if place is None:
-            call = self._calls[-1] if self._calls else None
-        else:
-            call = self._by_place.get(place)
-            if call is None and not name and self._calls:
-                call = self._calls[-1]
-        if call is not None and name and call.is_named and call.is_whole() and not self._is_repeat(call, name):
-            return None  # a whole call followed by a name: the next one
-        return call
+        last = self._calls[-1] if self._calls else None
+        call = last if place is None else self._by_place.get(place)
+        if call is None and not name:
+            return last
+        if call is None or not name or not arguments or not call.name or not call.is_whole():
+            return call
+        # A whole call, and a name with arguments again: said once more if it says the same, else the next call.
+        return call if (name, arguments) == (call.name, call.arguments) and len(call.pieces) > 1 else None
 
-    @staticmethod
-    def _is_repeat(call: _Call, name: str) -> bool:
-        return object_of(call.first.get("function")).get("name") == name and len(call.arguments) > 1
-
-    @staticmethod
-    def _opening(call: _Call, name: str, function: dict[str, Any]) -> Piece:
-        """A call's first piece, with all arguments that came before its name did."""
-        call.is_named = True
-        call.first = {**call.first, "function": {**function, "name": name}}
+    def _open(self, call: _Call, name: str, function: dict[str, Any]) -> Piece:
+        """A call's first piece for the client, with all arguments that came before its name did."""
+        call.name = name
+        call.number = self._opened
+        self._opened += 1
         return {
             **call.first,
             "index": call.number,
             "id": call.id,
             "type": "function",
-            "function": {**function, "name": name, "arguments": call.text},
+            "function": {**function, "name": name, "arguments": call.arguments},
         }
 
 

@@ -1,0 +1,25 @@
+"""Readiness, collected from those who know."""
+
+import asyncio
+
+from copilot_api.observability.health import Check, Health
+
+
+def test_every_probe_is_asked_and_reported_in_order() -> None:
+    asked: list[str] = []
+
+    def probe(name: str, reason: str | None) -> object:
+        async def run() -> str | None:
+            asked.append(name)
+            return reason
+
+        return run
+
+    health = Health({"a": probe("a", None), "b": probe("b", "it is broken"), "c": probe("c", None)})  # type: ignore[dict-item]
+    checks = asyncio.run(health.check())
+    assert checks == [Check("a", True), Check("b", False, "it is broken"), Check("c", True)]
+    assert asked == ["a", "b", "c"]
+
+
+def test_without_conditions_one_is_ready() -> None:
+    assert asyncio.run(Health({}).check()) == []

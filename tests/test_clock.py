@@ -1,0 +1,28 @@
+"""Time as an argument."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+from copilot_api.clock import Clock, SystemClock
+from tests.fakes import FakeClock
+
+
+def test_the_wall_clock_is_in_utc_and_says_so() -> None:
+    before = datetime.now(UTC)  # noqa: TID251 -- the very thing that is tested
+    now = SystemClock().now()
+    assert now.tzinfo is UTC
+    assert before <= now <= before + timedelta(seconds=5)
+
+
+def test_the_other_clock_only_grows() -> None:
+    clock = SystemClock()
+    readings = [clock.monotonic() for _ in range(1000)]
+    assert readings == sorted(readings)
+    assert abs(clock.monotonic() - time.monotonic()) < 5
+
+
+def test_a_clock_for_tests_is_a_clock() -> None:
+    clocks: list[Clock] = [SystemClock(), FakeClock()]
+    for clock in clocks:
+        assert clock.now().tzinfo is not None
+        assert isinstance(clock.monotonic(), float)
