@@ -64,7 +64,9 @@ class Gateway:
         self.identity: Identity | None = IDENTITY
         self.ask: Any = None
         self.failure: str | None = None
-        upstream = UpstreamSettings(simulator_url, simulator_url, simulator_url, is_proxied=settings.pop("is_proxied", False))
+        upstream = UpstreamSettings(
+            simulator_url, simulator_url, simulator_url, is_proxied=settings.pop("is_proxied", False)
+        )
         self.settings = Settings(port=0, upstream=upstream, **{"drain_seconds": 5.0, "is_verbose": True, **settings})
 
     def _probe(self) -> None:
@@ -119,12 +121,16 @@ class Gateway:
 
 
 @pytest.mark.parametrize("is_proxied", [False, True])
-def test_everything_is_wired_together(stored: Stored, client: IssuedKey, simulator: Simulator, is_proxied: bool) -> None:
+def test_everything_is_wired_together(
+    stored: Stored, client: IssuedKey, simulator: Simulator, is_proxied: bool
+) -> None:
     async def test(gateway: Gateway) -> None:
         await gateway.ready()
         status, answer = await gateway.ask_json("POST", "/v1/chat/completions", CHAT, client.secret)
         assert (status, answer["model"]) == (200, "gpt-4.1")
-        status, answer = await gateway.ask_json("POST", "/embeddings", {"model": "text-embedding-3-small", "input": "x"}, client.secret)
+        status, answer = await gateway.ask_json(
+            "POST", "/embeddings", {"model": "text-embedding-3-small", "input": "x"}, client.secret
+        )
         assert (status, answer["object"]) == (200, "list")
         assert (await gateway.ask_json("GET", "/v1/models", key=client.secret))[1]["data"]
         assert (await gateway.ask_json("GET", "/usage", key=client.secret))[0] == 200
@@ -142,7 +148,9 @@ def test_everything_is_wired_together(stored: Stored, client: IssuedKey, simulat
     assert stored.keys.get(client.key.id).last_used_at is not None
 
 
-def test_without_a_credential_it_serves_and_says_what_is_missing(stored: Stored, client: IssuedKey, simulator: Simulator) -> None:
+def test_without_a_credential_it_serves_and_says_what_is_missing(
+    stored: Stored, client: IssuedKey, simulator: Simulator
+) -> None:
     async def test(gateway: Gateway) -> None:
         assert (await gateway.ask_json("GET", "/healthz"))[0] == 200
         status, answer = await gateway.ask_json("GET", "/readyz")
@@ -170,7 +178,9 @@ def test_a_database_that_cannot_be_written_is_not_ready_and_recovers(stored: Sto
 def test_the_settings_are_in_force(stored: Stored, client: IssuedKey, simulator: Simulator) -> None:
     async def test(gateway: Gateway) -> None:
         await gateway.ready()
-        assert (await gateway.ask_json("POST", "/v1/chat/completions", {**CHAT, "user": "x" * 2000}, client.secret))[0] == 413
+        assert (await gateway.ask_json("POST", "/v1/chat/completions", {**CHAT, "user": "x" * 2000}, client.secret))[
+            0
+        ] == 413
         assert (await gateway.ask_json("POST", "/v1/chat/completions", CHAT, client.secret))[0] == 200
         status, answer = await gateway.ask_json("POST", "/v1/chat/completions", CHAT, client.secret)
         assert (status, answer["error"]["code"]) == (429, "rate_limited")
@@ -205,7 +215,9 @@ def test_a_manual_gateway_asks_the_operator(stored: Stored, client: IssuedKey, s
     assert all("gpt-4.1" in question for question in questions)
 
 
-def test_with_a_certificate_it_speaks_tls(stored: Stored, client: IssuedKey, simulator: Simulator, tmp_path: Path) -> None:
+def test_with_a_certificate_it_speaks_tls(
+    stored: Stored, client: IssuedKey, simulator: Simulator, tmp_path: Path
+) -> None:
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("no openssl to make a certificate with")

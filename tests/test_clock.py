@@ -8,7 +8,7 @@ from tests.fakes import FakeClock
 
 
 def test_the_wall_clock_is_in_utc_and_says_so() -> None:
-    before = datetime.now(UTC)  # noqa: TID251 -- the very thing that is tested
+    before = datetime.now(UTC)
     now = SystemClock().now()
     assert now.tzinfo is UTC
     assert before <= now <= before + timedelta(seconds=5)

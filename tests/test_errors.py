@@ -38,7 +38,14 @@ def every_error() -> list[type[GatewayError]]:
 
 ERRORS = every_error()
 GROUPS = {1: "the request", 2: "key and admission", 3: "the upstream", 4: "storage", 9: "ours"}
-KINDS = {"invalid_request_error", "authentication_error", "permission_error", "rate_limit_error", "insufficient_quota", "server_error"}
+KINDS = {
+    "invalid_request_error",
+    "authentication_error",
+    "permission_error",
+    "rate_limit_error",
+    "insufficient_quota",
+    "server_error",
+}
 SAYS_IT_EACH_TIME = {BadRequest, MethodNotAllowed, RateLimited, UpstreamRefused}
 """Their hint depends on the case and is given where they are raised."""
 
@@ -133,14 +140,18 @@ def test_the_tree_at_the_top_of_the_module_is_the_tree() -> None:
     named = set(re.findall(r"\b[A-Z][A-Za-z]+\b", (errors.__doc__ or "").partition("A package")[0]))
     own = {each.__name__ for each in ERRORS if each.__module__ == "copilot_api.errors"}
     assert own <= named
-    assert {each for each in named if hasattr(errors, each) and inspect.isclass(getattr(errors, each))} <= own | {"GatewayError"}
+    assert {each for each in named if hasattr(errors, each) and inspect.isclass(getattr(errors, each))} <= own | {
+        "GatewayError"
+    }
 
 
 # One error -------------------------------------------------------------------------------------------------------
 
 
 def test_an_error_takes_what_its_case_adds() -> None:
-    error = UpstreamRefused("no", param="messages", upstream_code="context_length_exceeded", status=422, hint="shorten it")
+    error = UpstreamRefused(
+        "no", param="messages", upstream_code="context_length_exceeded", status=422, hint="shorten it"
+    )
     assert (error.message, error.param, error.actual_status, error.actual_hint) == ("no", "messages", 422, "shorten it")
     assert error.public_code == "context_length_exceeded"
     assert str(error) == "no"
@@ -152,7 +163,9 @@ def test_what_a_case_does_not_add_is_the_classs() -> None:
     assert error.actual_hint == Unauthorized.hint
 
 
-@pytest.mark.parametrize(("wait", "seconds"), [(0.0, b"1"), (0.2, b"1"), (1.0, b"1"), (1.01, b"2"), (59.5, b"60"), (3600.0, b"3600")])
+@pytest.mark.parametrize(
+    ("wait", "seconds"), [(0.0, b"1"), (0.2, b"1"), (1.0, b"1"), (1.01, b"2"), (59.5, b"60"), (3600.0, b"3600")]
+)
 def test_a_wait_is_rounded_up_to_seconds(wait: float, seconds: bytes) -> None:
     assert dict(RateLimited("x", retry_after=wait).headers())[b"retry-after"] == seconds
 

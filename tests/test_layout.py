@@ -38,7 +38,14 @@ def mirror(source: Path) -> Path:
 def exempting(source: Path) -> str | None:
     """The entry that exempts `source`."""
     name = source.as_posix()
-    return next((entry for entry in WITHOUT_TESTS_OF_ITS_OWN if name == entry or (entry.endswith("/") and name.startswith(entry))), None)
+    return next(
+        (
+            entry
+            for entry in WITHOUT_TESTS_OF_ITS_OWN
+            if name == entry or (entry.endswith("/") and name.startswith(entry))
+        ),
+        None,
+    )
 
 
 def test_there_are_sources() -> None:

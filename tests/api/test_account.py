@@ -19,7 +19,11 @@ from tests.api.wire import Reply, ask
 from tests.fakes import FakeClock
 from tests.stored import Stored
 
-USER = {"login": "octocat", "copilot_plan": "business", "quota_snapshots": {"chat": {"entitlement": 300, "remaining": 120, "percent_remaining": 40.0}}}
+USER = {
+    "login": "octocat",
+    "copilot_plan": "business",
+    "quota_snapshots": {"chat": {"entitlement": 300, "remaining": 120, "percent_remaining": 40.0}},
+}
 IDENTITY = Identity("gho_the_github_token", CredentialSource.FLAG)
 
 
@@ -82,10 +86,14 @@ def account(door: Door, stored: Stored, clock: FakeClock) -> Account:
 
 def event(number: int, key_id: str, clock: FakeClock, **more: Any) -> UsageEvent:
     at = clock.now().isoformat()
-    return UsageEvent(**{"request_id": f"r{number}", "at": at, "key_id": key_id, "cause": Cause.OK, "status": 200, **more})
+    return UsageEvent(
+        **{"request_id": f"r{number}", "at": at, "key_id": key_id, "cause": Cause.OK, "status": 200, **more}
+    )
 
 
-def test_a_client_sees_its_own_usage_and_no_others(account: Account, stored: Stored, clock: FakeClock, client: IssuedKey, admin: IssuedKey) -> None:
+def test_a_client_sees_its_own_usage_and_no_others(
+    account: Account, stored: Stored, clock: FakeClock, client: IssuedKey, admin: IssuedKey
+) -> None:
     stored.usage.add_events(
         [event(1, client.key.id, clock, input_tokens=10, output_tokens=3, nano_aiu=2_000_000_000), event(2, admin.key.id, clock, input_tokens=1000)]
     )  # fmt: skip
@@ -94,7 +102,13 @@ def test_a_client_sees_its_own_usage_and_no_others(account: Account, stored: Sto
     assert reply.status == 200
     assert reply.json.keys() == {"since", "until", "total", "limits"}
     total = reply.json["total"]
-    assert (total["requests"], total["errors"], total["input_tokens"], total["output_tokens"], total["credits"]) == (1, 0, 10, 3, 2.0)
+    assert (total["requests"], total["errors"], total["input_tokens"], total["output_tokens"], total["credits"]) == (
+        1,
+        0,
+        10,
+        3,
+        2.0,
+    )
     assert reply.json["limits"] == []
     assert reply.headers is not None
     assert reply.headers["cache-control"] == "no-store"
@@ -144,7 +158,9 @@ def test_the_token_is_for_admins_only(account: Account, client: IssuedKey, admin
         assert b"the-bearer" not in refused.body
 
 
-def test_an_open_gateway_gives_the_token_to_nobody_without_an_admin_key(open_door: Door, stored: Stored, clock: FakeClock, admin: IssuedKey) -> None:
+def test_an_open_gateway_gives_the_token_to_nobody_without_an_admin_key(
+    open_door: Door, stored: Stored, clock: FakeClock, admin: IssuedKey
+) -> None:
     account = Account(open_door, stored, clock)
     assert account.token(None).status == 401
     assert account.token("anything").status == 401

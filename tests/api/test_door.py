@@ -14,9 +14,11 @@ from tests.stored import Stored
 UNKNOWN = "sk-cap-" + "a" * 52
 
 
-def enter(door: Door, *, admin: bool = False, **headers: str) -> ApiKey:
+def enter(door: Door, given: dict[str, str] | None = None, *, admin: bool = False, **named: str) -> ApiKey:
     """Whoever comes with these headers."""
-    pairs = [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()]
+    pairs = [
+        (name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in {**named, **(given or {})}.items()
+    ]
     head = door.read_head({"headers": pairs})
     return asyncio.run(door.authenticate_admin(head) if admin else door.authenticate(head))
 
@@ -30,10 +32,12 @@ def test_a_key_opens(door: Door, client: IssuedKey) -> None:
     assert enter(door, x_api_key=client.secret).id == client.key.id
 
 
-@pytest.mark.parametrize("headers", [{}, {"authorization": f"Bearer {UNKNOWN}"}, {"x_api_key": "sk-other"}, {"authorization": "Basic eA=="}])
+@pytest.mark.parametrize(
+    "headers", [{}, {"authorization": f"Bearer {UNKNOWN}"}, {"x_api_key": "sk-other"}, {"authorization": "Basic eA=="}]
+)
 def test_without_a_key_nobody_enters(door: Door, client: IssuedKey, headers: dict[str, str]) -> None:
     with pytest.raises(Unauthorized) as refusal:
-        enter(door, **headers)
+        enter(door, headers)
     assert UNKNOWN not in refusal.value.message
 
 
@@ -67,10 +71,13 @@ def test_an_admin_endpoint_takes_admin_keys_only(door: Door, client: IssuedKey, 
 # Authentication off ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer sk-anything"}, {"x_api_key": "dummy"}, {"origin": "http://localhost:3000"}])
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"authorization": "Bearer sk-anything"}, {"x_api_key": "dummy"}, {"origin": "http://localhost:3000"}],
+)
 def test_an_open_gateway_lets_programs_of_this_machine_in(open_door: Door, headers: dict[str, str]) -> None:
     """Many tools insist on sending some key: any will do."""
-    key = enter(open_door, **headers)
+    key = enter(open_door, headers)
     assert key.tier is Tier.CLIENT
     assert key.policy.allows_model("anything")
 
@@ -84,7 +91,7 @@ def test_an_open_gateway_lets_programs_of_this_machine_in(open_door: Door, heade
 )  # fmt: skip
 def test_an_open_gateway_refuses_pages_of_others(open_door: Door, headers: dict[str, str]) -> None:
     with pytest.raises(BadRequest, match="web page"):
-        enter(open_door, **headers)
+        enter(open_door, headers)
 
 
 def test_an_open_gateway_still_knows_its_keys(open_door: Door, client: IssuedKey, stored: Stored) -> None:

@@ -117,8 +117,12 @@ def test_a_call_without_a_key_is_refused_and_settled(door: Door, clock: FakeCloc
     assert (bench.event.cause, bench.event.status, bench.event.key_id) == (Cause.UNAUTHORIZED, 401, None)
 
 
-@pytest.mark.parametrize("error", [BadRequest("wrong", param="n"), RateLimited("too fast", retry_after=3.0), UpstreamFailed("broken")])
-def test_a_failure_before_the_answer_is_a_status(door: Door, clock: FakeClock, client: IssuedKey, error: GatewayError) -> None:
+@pytest.mark.parametrize(
+    "error", [BadRequest("wrong", param="n"), RateLimited("too fast", retry_after=3.0), UpstreamFailed("broken")]
+)
+def test_a_failure_before_the_answer_is_a_status(
+    door: Door, clock: FakeClock, client: IssuedKey, error: GatewayError
+) -> None:
     async def exchanging(*_: Any) -> None:
         raise error
 
@@ -133,7 +137,9 @@ def test_a_failure_before_the_answer_is_a_status(door: Door, clock: FakeClock, c
     assert (bench.event.cause.value, bench.event.status) == (error.cause, error.status)
 
 
-def test_a_failure_inside_a_stream_is_an_event_and_no_clean_end(door: Door, clock: FakeClock, client: IssuedKey) -> None:
+def test_a_failure_inside_a_stream_is_an_event_and_no_clean_end(
+    door: Door, clock: FakeClock, client: IssuedKey
+) -> None:
     async def exchanging(call: Call, key: ApiKey, record: Record, answer: Answer) -> None:
         record.answering()
         await answer.write(b"data: 1\n\n")
@@ -161,7 +167,9 @@ def test_a_failure_after_a_keep_alive_is_an_event(door: Door, clock: FakeClock, 
 
 
 @pytest.mark.parametrize("is_started", [True, False])
-def test_a_defect_of_ours_is_told_to_the_operator_and_not_to_the_caller(door: Door, clock: FakeClock, client: IssuedKey, is_started: bool) -> None:
+def test_a_defect_of_ours_is_told_to_the_operator_and_not_to_the_caller(
+    door: Door, clock: FakeClock, client: IssuedKey, is_started: bool
+) -> None:
     async def exchanging(call: Call, key: ApiKey, record: Record, answer: Answer) -> None:
         if is_started:
             record.answering()
@@ -231,7 +239,9 @@ def test_a_hang_up_ends_the_exchange_at_once(door: Door, clock: FakeClock, clien
 
 
 @pytest.mark.parametrize("is_started", [True, False])
-def test_a_call_that_the_shutdown_ends_is_told_so(door: Door, clock: FakeClock, client: IssuedKey, is_started: bool) -> None:
+def test_a_call_that_the_shutdown_ends_is_told_so(
+    door: Door, clock: FakeClock, client: IssuedKey, is_started: bool
+) -> None:
     async def exchanging(call: Call, key: ApiKey, record: Record, answer: Answer) -> None:
         if is_started:
             record.answering()
@@ -259,15 +269,18 @@ def test_a_call_that_the_shutdown_ends_is_told_so(door: Door, clock: FakeClock, 
 
 
 @pytest.mark.parametrize("has_exchange", [True, False])
-def test_an_answer_is_the_same_with_and_without_an_exchange(door: Door, clock: FakeClock, client: IssuedKey, has_exchange: bool) -> None:
+def test_an_answer_is_the_same_with_and_without_an_exchange(
+    door: Door, clock: FakeClock, client: IssuedKey, has_exchange: bool
+) -> None:
     """`HttpAnswer` takes a short cut where the server offers one."""
 
     async def exchanging(call: Call, key: ApiKey, record: Record, answer: Answer) -> None:
         assert isinstance(answer, HttpAnswer)
         assert (answer._exchange is not None) == has_exchange
-        assert not answer.is_started
+        states = [answer.is_started]
         await answer.write(b"data: 1\n\n")
-        assert answer.is_started
+        states.append(answer.is_started)
+        assert states == [False, True]
         await answer.write(b"data: 2\n\n")
         await answer.end(b"data: [DONE]\n\n")
 

@@ -44,7 +44,12 @@ def test_a_hint_follows_the_message() -> None:
 @pytest.mark.parametrize("text", ["\ud800", "a\udfffb"])
 def test_a_text_that_is_no_unicode_is_no_crash(text: str) -> None:
     """A body may hold half a surrogate, and a message may quote the body."""
-    for error in (BadRequest(text), BadRequest("x", param=text), BadRequest("x", hint=text), BadRequest("x", upstream_code=text)):
+    for error in (
+        BadRequest(text),
+        BadRequest("x", param=text),
+        BadRequest("x", hint=text),
+        BadRequest("x", upstream_code=text),
+    ):
         assert json.loads(error_body(error, "r"))["error"]["type"] == "invalid_request_error"
 
 

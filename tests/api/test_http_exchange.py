@@ -29,7 +29,9 @@ def answers(handler: Handler, *requests: bytes, methods: tuple[str, ...] = ()) -
                 await wire.send(request)
         found.extend(wire.answers(*methods))
         is_over = wire.transport.is_closed or wire.transport.has_eof
-        assert is_over == (found[-1].headers.get("connection") == "close"), "an end is announced, and what is announced comes"
+        assert is_over == (found[-1].headers.get("connection") == "close"), (
+            "an end is announced, and what is announced comes"
+        )
         wire.lose()
         await wire.settle()
 

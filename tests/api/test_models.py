@@ -89,7 +89,9 @@ def test_a_key_sees_only_what_it_may_use(door: Door, clock: FakeClock, stored: S
 
 @pytest.mark.parametrize("path", ["/v1/models", "/v1/models/gpt-4.1"])
 @pytest.mark.parametrize("secret", [None, "sk-cap-" + "a" * 52])
-def test_without_a_key_nothing_is_told(door: Door, clock: FakeClock, client: IssuedKey, path: str, secret: str | None) -> None:
+def test_without_a_key_nothing_is_told(
+    door: Door, clock: FakeClock, client: IssuedKey, path: str, secret: str | None
+) -> None:
     reply = get(door, clock, path, secret)
     assert reply.status == 401
     assert b"gpt-4.1" not in reply.body
@@ -99,7 +101,9 @@ def test_without_a_key_nothing_is_told(door: Door, clock: FakeClock, client: Iss
     ("name", "found"),
     [("gpt-4.1", "gpt-4.1"), ("claude-sonnet-4.5", "claude-sonnet-4.5"), ("claude-sonnet-4-5-20250929", "claude-sonnet-4.5"), ("vendor/odd name", "vendor/odd name")],
 )  # fmt: skip
-def test_one_model_is_found_by_its_names(door: Door, clock: FakeClock, client: IssuedKey, name: str, found: str) -> None:
+def test_one_model_is_found_by_its_names(
+    door: Door, clock: FakeClock, client: IssuedKey, name: str, found: str
+) -> None:
     reply = get(door, clock, f"/v1/models/{name}", client.secret)
     assert reply.status == 200
     assert reply.json["id"] == found
@@ -114,7 +118,9 @@ def test_a_model_that_cannot_be_used_is_not_found(door: Door, clock: FakeClock, 
     assert len(reply.body) < 1500
 
 
-def test_a_catalog_that_cannot_be_read_is_a_503_with_the_reason(door: Door, clock: FakeClock, client: IssuedKey) -> None:
+def test_a_catalog_that_cannot_be_read_is_a_503_with_the_reason(
+    door: Door, clock: FakeClock, client: IssuedKey
+) -> None:
     reply = get(door, clock, "/v1/models", client.secret, UpstreamFailed("the sea cable is cut"))
     assert reply.status == 503
     assert reply.headers is not None

@@ -37,8 +37,12 @@ GETS = {"/models": "models", "/usage": "usage", "/token": "token"}
 
 @pytest.mark.parametrize("slash", ["", "/", "//"])
 @pytest.mark.parametrize("prefix", ["", "/v1", "/v1/v1"])
-@pytest.mark.parametrize(("path", "method", "name"), [*((p, "POST", n) for p, n in POSTS.items()), *((p, "GET", n) for p, n in GETS.items())])
-def test_an_endpoint_is_found_with_and_without_v1(router: Router, path: str, method: str, name: str, prefix: str, slash: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "method", "name"), [*((p, "POST", n) for p, n in POSTS.items()), *((p, "GET", n) for p, n in GETS.items())]
+)
+def test_an_endpoint_is_found_with_and_without_v1(
+    router: Router, path: str, method: str, name: str, prefix: str, slash: str
+) -> None:
     """Base URLs come with `/v1`, without it, and with it written twice; none of them is worth a redirect."""
     reply = call(router, prefix + path + slash, method)
     assert (reply.status, reply.json["endpoint"]) == (200, name)

@@ -43,7 +43,9 @@ class FakeTransport(asyncio.Transport):
     """Keeps what is written; closing is heard of in the next turn of the loop, as with a real one."""
 
     def __init__(self, wire: "Wire", *, is_tls: bool, peer: Any) -> None:
-        super().__init__({"peername": peer, "sockname": ("127.0.0.1", 4141), "sslcontext": object() if is_tls else None})
+        super().__init__(
+            {"peername": peer, "sockname": ("127.0.0.1", 4141), "sslcontext": object() if is_tls else None}
+        )
         self.wire = wire
         self.is_tls = is_tls
         self.written = b""
@@ -96,19 +98,29 @@ class Wire:
     """One connection to `app`."""
 
     def __init__(
-        self, app: Application, *, server: HttpServer | None = None, is_tls: bool = False, peer: Any = ("192.0.2.1", 5000)
+        self,
+        app: Application,
+        *,
+        server: HttpServer | None = None,
+        is_tls: bool = False,
+        peer: Any = ("192.0.2.1", 5000),
     ) -> None:
         self.loop = Loop() if server is None else cast("Loop", server.loop)
         self.server = server or HttpServer(app, cast("asyncio.AbstractEventLoop", self.loop))
         self.connection = HttpConnection(self.server)
         self.transport = FakeTransport(self, is_tls=is_tls, peer=peer)
-        self.is_lost = False
+        self._is_lost = False
         self.connection.connection_made(self.transport)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the connection is gone."""
+        return self._is_lost
 
     def lose(self, error: Exception | None = None) -> None:
         """The connection is gone."""
-        if not self.is_lost:
-            self.is_lost = True
+        if not self._is_lost:
+            self._is_lost = True
             self.transport.is_closed = True
             self.connection.connection_lost(error)
 
@@ -218,7 +230,7 @@ async def read_whole(receive: Receive) -> bytes:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ConnectionResetError("gone")
-        body += message["body"]
+        body += bytes(message["body"])
         if not message["more_body"]:
             return body
 

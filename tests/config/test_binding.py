@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+from collections.abc import Generator
 
 import pytest
 
@@ -48,10 +49,10 @@ def test_who_accepts_the_risk_may_listen_anywhere(host: str) -> None:
 
 
 @contextlib.contextmanager
-def bound(host: str, port: int = 0) -> "contextlib.AbstractContextManager[list[socket.socket]]":  # type: ignore[misc]
+def bound(host: str, port: int = 0) -> Generator[list[socket.socket]]:
     sockets = bind(host, port)
     try:
-        yield sockets  # type: ignore[misc]
+        yield sockets
     finally:
         for each in sockets:
             each.close()

@@ -25,7 +25,12 @@ def test_without_a_file_the_defaults_hold(path: Path) -> None:
 
 
 def test_what_is_said_is_read(path: Path) -> None:
-    document = {"$schema": "./config.schema.json", "version": 1, "limits": {"max_body_mb": 8}, "features": {"auth": False}}
+    document = {
+        "$schema": "./config.schema.json",
+        "version": 1,
+        "limits": {"max_body_mb": 8},
+        "features": {"auth": False},
+    }
     assert load(path, document) == ConfigFile(1, "./config.schema.json", Limits(8), Features(False))
 
 

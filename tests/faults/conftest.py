@@ -18,8 +18,9 @@ def _pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 @pytest.fixture
 def pair(_pair: Pair) -> Iterator[Pair]:
     """A gateway and a simulator that the tests of one module share. Whatever they do to it, it must survive."""
-    _pair.settle()
+    _pair.calm()
     _pair.forget()
+    _pair.tell(*_pair.untold_events())
     yield _pair
     _pair.calm()
     assert _pair.simulator.stats["failures"] == []

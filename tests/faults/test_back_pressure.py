@@ -30,6 +30,7 @@ def starved(pair: Pair) -> Iterator[list[Caller]]:
     yield callers
     for caller in callers:
         caller.close()
+    pair.settle()
 
 
 def wait_until_it_stands_still(pair: Pair) -> None:

@@ -23,7 +23,7 @@ def test_a_hundred_clients_that_hang_up_mid_stream_leave_a_hundred_events_and_no
         hang_up_mid_stream(pair, 1)
     pair.settle()
     baseline = holdings(pair.pid)
-    began = [hang_up_mid_stream(pair, 1 + number % 7) for number in range(ROUNDS)]
+    began = [hang_up_mid_stream(pair, 2 + number % 7) for number in range(ROUNDS)]
     seconds = sorted(detected for detected, _ in began)
     events = {event["request_id"]: event for event in pair.settle()}
     now = settled(pair.pid, baseline)

@@ -85,12 +85,14 @@ def _proxied(proxy: Proxy, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.fixture
 def proxied(_proxied: Pair) -> Pair:
     """A gateway whose way out leads through the proxy."""
-    _proxied.settle()
+    _proxied.calm()
     _proxied.forget()
+    _proxied.tell(*_proxied.untold_events())
     return _proxied
 
 
 def test_everything_goes_through_the_proxy(proxied: Pair, proxy: Proxy) -> None:
+    assert proxied.settle() == []
     paths = {urlsplit(target).path for target in proxy.targets}
     assert {"/copilot_internal/v2/token", "/models", "/chat/completions"} <= paths
 

@@ -32,7 +32,7 @@ class Caller:
 
     def __init__(self, gateway: GatewayProcess) -> None:
         self.gateway = gateway
-        self.key = gateway.create_key()
+        self.key = (gateway.home / "admin.key.txt").read_text().strip()
         self.expected: dict[str, tuple[str, int]] = {}
         """Cause and output tokens by request id."""
 

@@ -41,13 +41,11 @@ WHOLE = [
     Case("refused-close", "upstream_error", ends_kept_connection=True),
     Case("html-200", "upstream_error"),
     Case("empty-choices", "upstream_error"),
-    Case("midstream-error", "upstream_error", attempts=3),  # a 500 where nothing is streamed
     Case("402", "upstream_rate_limited", 429, "quota_exceeded"),
     Case("429", "upstream_rate_limited", 429, "rate_limited"),
     Case("403", "upstream_error", 403, "upstream_forbidden"),
     Case("500", "upstream_error", 502, attempts=3),
     Case("503", "upstream_rate_limited", 503, "upstream_rate_limited"),
-    Case("504", "upstream_timeout", 504, "upstream_timeout", attempts=3),
 ]
 STREAMED = [
     Case("cut", "upstream_cut", 200, "upstream_cut"),
@@ -60,7 +58,6 @@ STREAMED = [
     Case("empty-choices", "upstream_cut", 502, "upstream_cut"),
     Case("402", "upstream_rate_limited", 429, "quota_exceeded"),
     Case("429", "upstream_rate_limited", 429, "rate_limited"),
-    Case("500", "upstream_error", 502, attempts=3),
 ]
 
 
@@ -120,7 +117,7 @@ def test_a_stream_may_break_off_after_any_event(pair: Pair, fault: str, after: i
     (event,) = pair.settle()
     assert event["cause"] == "upstream_cut"
     assert event["usage_unknown"]
-    assert (event["time_to_first_token"] is None) == (answer.status == 502)
+    assert (event["time_to_first_token"] is None) == (after < 3)  # the second event has a role and no text
 
 
 # Faults that are mended -------------------------------------------------------------------------------------------
@@ -186,7 +183,7 @@ def test_no_fault_leaves_anything_behind(pair: Pair) -> None:
     def each_once() -> None:
         for fault in faults:
             for stream in (False, True):
-                if (fault, stream) != ("midstream-error", False):  # a 500, with its waits between attempts
+                if (fault, stream) != ("midstream-error", False):  # a 500 there, with waits between its attempts
                     pair.fault(fault)
                     pair.ask(stream=stream)
 

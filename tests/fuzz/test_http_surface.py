@@ -323,7 +323,9 @@ BAD_INPUTS = ["[1]", "[[1]]", '["x",1]', "[[]]", "[null]", "[true]", "[1.5]", "[
 
 @pytest.mark.parametrize("value", BAD_INPUTS)
 def test_an_input_that_is_no_text_is_refused(raw: Raw, client_key: str, value: str) -> None:
-    raw.send(request("POST", EMBEDDINGS, f'{{"model":"text-embedding-3-small","input":{value}}}'.encode(), key=client_key))
+    raw.send(
+        request("POST", EMBEDDINGS, f'{{"model":"text-embedding-3-small","input":{value}}}'.encode(), key=client_key)
+    )
     error = check_refusal(raw.read(), 400)
     assert (error["param"] or "").startswith("input")
 
@@ -509,7 +511,9 @@ def test_a_chunked_body_is_read(raw: Raw, client_key: str, body: bytes, is_split
 def test_a_trailer_cannot_authenticate(raw: Raw, client_key: str, name: str) -> None:
     """A trailer is no header: an upstream filter that looks at headers would not have seen it."""
     trailer = f"{name}: {'Bearer ' if name == 'authorization' else ''}{client_key}\r\n\r\n".encode()
-    raw.send(request("POST", CHAT, None, headers=[("transfer-encoding", "chunked")]) + chunked(GOOD_BODY)[:-2] + trailer)
+    raw.send(
+        request("POST", CHAT, None, headers=[("transfer-encoding", "chunked")]) + chunked(GOOD_BODY)[:-2] + trailer
+    )
     check_refusal(raw.read(), 401)
 
 
@@ -541,7 +545,14 @@ def test_an_odd_url_is_not_found(raw: Raw, client_key: str, target: str) -> None
 
 
 @pytest.mark.parametrize(
-    "target", ["http://gateway/healthz", "http://other.example:1/healthz?x", "HTTP://X/healthz", "/healthz?a=%ff&b", "/healthz#x"]
+    "target",
+    [
+        "http://gateway/healthz",
+        "http://other.example:1/healthz?x",
+        "HTTP://X/healthz",
+        "/healthz?a=%ff&b",
+        "/healthz#x",
+    ],
 )
 def test_an_absolute_url_leads_to_its_path(raw: Raw, target: str) -> None:
     raw.send(request("GET", target))
@@ -671,7 +682,9 @@ def test_a_pipelined_request_may_send_its_body_late(
     [b"\0garbage", b"GET / HTTP/9.9\r\n\r\n", b"POST / HTTP/1.1\r\ncontent-length: x\r\n\r\n"],
     ids=["garbage", "version", "length"],
 )
-def test_what_came_before_a_fault_is_answered_and_then_the_fault(raw: Raw, client_key: str, count: int, fault: bytes) -> None:
+def test_what_came_before_a_fault_is_answered_and_then_the_fault(
+    raw: Raw, client_key: str, count: int, fault: bytes
+) -> None:
     chat = request("POST", CHAT, GOOD_BODY, key=client_key)
     raw.send(chat * count + fault)
     answers = raw.read_all()
@@ -922,7 +935,9 @@ NO_KEYS = {
 
 
 @pytest.mark.parametrize("headers", NO_KEYS.values(), ids=NO_KEYS.keys())
-@pytest.mark.parametrize(("method", "target"), [("POST", CHAT), ("GET", "/v1/models"), ("GET", "/usage"), ("GET", "/token")])
+@pytest.mark.parametrize(
+    ("method", "target"), [("POST", CHAT), ("GET", "/v1/models"), ("GET", "/usage"), ("GET", "/token")]
+)
 def test_what_is_no_key_is_refused(raw: Raw, headers: list[tuple[str, str]], method: str, target: str) -> None:
     raw.send(request(method, target, GOOD_BODY if method == "POST" else None, headers=headers))
     answer = raw.read()
@@ -1026,7 +1041,9 @@ def test_a_mutated_request_gets_a_readable_answer_or_none(
         elif kind == 3:
             data[place:place] = data[place : place + chance.randrange(1, 40)]
         else:
-            data[place:place] = chance.choice([b"\r\n", b"\0", b'"', b"{", b"}", b"\\u", b"[" * 50, b"content-length: 3\r\n"])
+            data[place:place] = chance.choice(
+                [b"\r\n", b"\0", b'"', b"{", b"}", b"\\u", b"[" * 50, b"content-length: 3\r\n"]
+            )
     exchange(gateway.url, bytes(data))
 
 

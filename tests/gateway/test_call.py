@@ -15,7 +15,11 @@ def test_a_call_knows_when_it_came_and_reads_its_body_when_asked(clock: FakeCloc
     assert call.surface is CHAT_SURFACE
     assert (clock.now() - call.arrived_at).total_seconds() == clock.monotonic() - call.began == 5
     assert call.key is None
-    assert asyncio.run(call.read_body()) == b"hello"
+
+    async def read() -> bytes:
+        return await call.read_body()
+
+    assert asyncio.run(read()) == b"hello"
 
 
 def test_the_servers_answer_is_an_answer() -> None:

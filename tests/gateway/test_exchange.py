@@ -83,7 +83,9 @@ class Exchanged:
         self.answer = KeptAnswer(self.ledger, fails_at=fails_at)
         self.client = StubClient(outcome, silences)
         self.catalog = catalog or StubCatalog()
-        gateway = Gateway(settlement, cast("CatalogKeeper", self.catalog), admission or Admission(clock), self.client, clock)
+        gateway = Gateway(
+            settlement, cast("CatalogKeeper", self.catalog), admission or Admission(clock), self.client, clock
+        )
         if body is None:
             body = {"model": "gpt-5-mini", "messages": [{"role": "user", "content": "x"}]}
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -119,7 +121,11 @@ def test_a_call_goes_upstream_and_comes_back(clock: FakeClock) -> None:
     assert request.request_id == "req_1"
     assert json.loads(request.body) == {**chat(), "max_completion_tokens": 5}
     assert json.loads(exchanged.answer.body)["model"] == "gpt-5-mini"
-    assert (exchanged.event.cause, exchanged.event.upstream_model, exchanged.event.premium_requests) == (Cause.OK, "gpt-5-mini", 1.0)
+    assert (exchanged.event.cause, exchanged.event.upstream_model, exchanged.event.premium_requests) == (
+        Cause.OK,
+        "gpt-5-mini",
+        1.0,
+    )
 
 
 def test_what_a_request_is_decides_how_it_is_sent(clock: FakeClock) -> None:
@@ -137,7 +143,11 @@ def test_embeddings_go_to_their_endpoint(clock: FakeClock) -> None:
     reply = StubReply(b'{"data":[{"embedding":[0.5],"index":0}]}', content_type=b"application/json")
     exchanged = Exchanged(clock, reply, {"model": "embed", "input": "x"}, surface=EMBEDDINGS_SURFACE)
     [request] = exchanged.client.requests
-    assert (request.path, request.intent, json.loads(request.body)["input"]) == ("/embeddings", EMBEDDINGS_SURFACE.intent, ["x"])
+    assert (request.path, request.intent, json.loads(request.body)["input"]) == (
+        "/embeddings",
+        EMBEDDINGS_SURFACE.intent,
+        ["x"],
+    )
     assert exchanged.event.endpoint == "/v1/embeddings"
 
 
@@ -191,7 +201,11 @@ def test_without_a_catalog_there_is_no_call(clock: FakeClock) -> None:
 def test_an_upstream_that_refuses_is_answered_and_settled(clock: FakeClock) -> None:
     exchanged = Exchanged(clock, UpstreamFailed("broken"))
     assert isinstance(exchanged.error, UpstreamFailed)
-    assert (exchanged.event.cause, exchanged.event.status, exchanged.event.usage_unknown) == (Cause.UPSTREAM_ERROR, 502, False)
+    assert (exchanged.event.cause, exchanged.event.status, exchanged.event.usage_unknown) == (
+        Cause.UPSTREAM_ERROR,
+        502,
+        False,
+    )
     assert exchanged.event.premium_requests == 0.0
     assert len(exchanged.ledger.begun) == 1
 
@@ -222,4 +236,8 @@ def test_the_reply_is_let_go_of_whatever_happens(clock: FakeClock, stream: bool)
 def test_a_stream_that_breaks_is_settled_as_such(clock: FakeClock) -> None:
     exchanged = Exchanged(clock, StubReply(CHUNKS[0], ConnectionBroken("x")), chat(stream=True))
     assert isinstance(exchanged.error, UpstreamCut)
-    assert (exchanged.event.cause, exchanged.event.status, exchanged.event.usage_unknown) == (Cause.UPSTREAM_CUT, 200, True)
+    assert (exchanged.event.cause, exchanged.event.status, exchanged.event.usage_unknown) == (
+        Cause.UPSTREAM_CUT,
+        200,
+        True,
+    )

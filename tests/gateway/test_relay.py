@@ -14,24 +14,38 @@ from copilot_api.protocols.base import ParsedRequest
 from copilot_api.upstream.transport import ConnectionBroken, NotHttp, Silence, SilentTooLong, TransportError
 from copilot_api.usage.models import Cause
 from tests.fakes import FakeClock
-from tests.gateway.calls import QUIET, KeptAnswer, Ledger, StubReply, make_call, make_model, make_settlement
+from tests.gateway.calls import QUIET, KeptAnswer, StubReply, make_call, make_model, make_settlement
 from tests.protocols.chat import grammar
 
 USAGE = b'"usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7}'
 CHUNKS = [
     b'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":"a"}}],"created":1,"id":"c","model":"m"}\n\n',
     b'data: {"choices":[{"index":0,"delta":{"content":"b"}}],"created":1,"id":"c","model":"m"}\n\n',
-    b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"created":1,"id":"c","model":"m",' + USAGE + b"}\n\n",
+    b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"created":1,"id":"c","model":"m",'
+    + USAGE
+    + b"}\n\n",
     b"data: [DONE]\n\n",
 ]
-WHOLE = b'{"choices":[{"index":0,"message":{"role":"assistant","content":"ab"},"finish_reason":"stop"}],"created":1,"id":"c","model":"m",' + USAGE + b"}"
+WHOLE = (
+    b'{"choices":[{"index":0,"message":{"role":"assistant","content":"ab"},"finish_reason":"stop"}],"created":1,"id":"c","model":"m",'
+    + USAGE
+    + b"}"
+)
 NOW = 1_780_000_000
 
 
 class Relayed:
     """One answer, relayed."""
 
-    def __init__(self, clock: FakeClock, reply: StubReply, *, surface: Surface = CHAT_SURFACE, fails_at: int | None = None, **fields: Any) -> None:
+    def __init__(
+        self,
+        clock: FakeClock,
+        reply: StubReply,
+        *,
+        surface: Surface = CHAT_SURFACE,
+        fails_at: int | None = None,
+        **fields: Any,
+    ) -> None:
         settlement, self.ledger, _ = make_settlement(clock)
         self.answer = KeptAnswer(self.ledger, fails_at=fails_at)
         self.reply = reply
@@ -71,7 +85,13 @@ def test_a_stream_is_relayed_as_it_comes(clock: FakeClock) -> None:
     assert relayed.answer.is_ended
     assert relayed.reply.closed == 1
     event = relayed.event
-    assert (event.cause, event.status, event.input_tokens, event.output_tokens, event.usage_unknown) == (Cause.OK, 200, 5, 2, False)
+    assert (event.cause, event.status, event.input_tokens, event.output_tokens, event.usage_unknown) == (
+        Cause.OK,
+        200,
+        5,
+        2,
+        False,
+    )
     assert event.bytes_out == len(relayed.answer.body)
 
 
@@ -84,7 +104,9 @@ def test_the_event_is_kept_before_the_end_leaves(clock: FakeClock) -> None:
 @pytest.mark.parametrize("size", [1, 7, 10_000])
 def test_a_stream_may_come_in_pieces_of_any_size(clock: FakeClock, size: int) -> None:
     data = b"".join(CHUNKS)
-    relayed = Relayed(clock, StubReply(*(data[place : place + size] for place in range(0, len(data), size))), stream=True)
+    relayed = Relayed(
+        clock, StubReply(*(data[place : place + size] for place in range(0, len(data), size))), stream=True
+    )
     assert relayed.text == "ab"
     assert relayed.answer.is_ended
 
@@ -167,7 +189,9 @@ def test_a_whole_answer_is_read_mended_and_sent(clock: FakeClock, pieces: list[b
 
 
 @pytest.mark.parametrize(("broken", "error", "cause"), BROKEN)
-def test_a_whole_answer_that_breaks_is_an_error(clock: FakeClock, broken: TransportError, error: type[GatewayError], cause: Cause) -> None:
+def test_a_whole_answer_that_breaks_is_an_error(
+    clock: FakeClock, broken: TransportError, error: type[GatewayError], cause: Cause
+) -> None:
     relayed = Relayed(clock, StubReply(WHOLE[:20], broken, content_type=b"application/json"))
     assert type(relayed.error) is error
     assert relayed.answer.body == b""
@@ -200,7 +224,7 @@ def test_a_client_that_left_before_a_whole_answer_is_counted_all_the_same(clock:
 @pytest.mark.parametrize("content_type", [b"application/json", b"application/json; charset=utf-8"])
 @pytest.mark.parametrize("wants_usage", [True, False])
 def test_113_json_instead_of_a_stream_becomes_one(clock: FakeClock, content_type: bytes, wants_usage: bool) -> None:
-    options = {"stream_options": {"include_usage": True}} if wants_usage else {}
+    options: dict[str, Any] = {"stream_options": {"include_usage": True}} if wants_usage else {}
     relayed = Relayed(clock, StubReply(WHOLE, content_type=content_type), stream=True, **options)
     grammar.check(relayed.answer.body, model="fast", usage=wants_usage)
     assert relayed.text == "ab"

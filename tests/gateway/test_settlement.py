@@ -28,7 +28,9 @@ from copilot_api.usage.models import Cause
 from tests.fakes import FakeClock
 from tests.gateway.calls import Ledger, make_call, make_model, make_settlement
 
-REQUEST = parse_request(b'{"model":"fast","messages":[{"role":"user","content":"x"}],"stream":true,"reasoning_effort":"high"}')
+REQUEST = parse_request(
+    b'{"model":"fast","messages":[{"role":"user","content":"x"}],"stream":true,"reasoning_effort":"high"}'
+)
 PLAN = Plan(make_model("gpt-4.1"), "/chat/completions", 1.0)
 
 
@@ -41,18 +43,22 @@ class Meter:
 class Followed:
     """A call up to some point, ended by some error."""
 
-    def __init__(self, clock: FakeClock, error: BaseException | None = None, *, until: str = "begun", meter: Meter | None = None) -> None:
+    def __init__(
+        self, clock: FakeClock, error: BaseException | None = None, *, until: str = "begun", meter: Meter | None = None
+    ) -> None:
         settlement, self.ledger, self.observed = make_settlement(clock)
         record = settlement.follow(make_call(clock))
         self.during = -1
+        raised: BaseException | None = None
         try:
             with record:
                 self.during = settlement.calls_under_way
                 self._live(record, until, meter, clock)
                 if error is not None:
                     raise error
-        except BaseException as raised:  # whatever it was, it goes on to the caller
-            assert raised is error
+        except BaseException as caught:
+            raised = caught
+        assert raised is error, "whatever it was, it goes on to the caller"
         assert settlement.calls_under_way == 0
         self.event = self.ledger.event
 
@@ -93,7 +99,9 @@ def cancelled(*args: object) -> asyncio.CancelledError:
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else str(value),
 )  # fmt: skip
-def test_every_end_before_the_answer_has_its_cause_and_status(clock: FakeClock, error: BaseException, cause: Cause, status: int) -> None:
+def test_every_end_before_the_answer_has_its_cause_and_status(
+    clock: FakeClock, error: BaseException, cause: Cause, status: int
+) -> None:
     event = Followed(clock, error, until="received").event
     assert (event.cause, event.status) == (cause, status)
     assert event.time_to_first_token is None
@@ -126,9 +134,20 @@ def test_a_call_that_is_completed_is_ok_whatever_comes_after(clock: FakeClock) -
 def test_an_event_says_what_became_known(clock: FakeClock) -> None:
     usage = Usage(input_tokens=10, output_tokens=4, cache_read_tokens=6, cache_write_tokens=2, reasoning_tokens=1)
     event = Followed(clock, until="completed", meter=Meter(usage, 123)).event
-    assert (event.request_id, event.client, event.endpoint, event.key_id) == ("req_1", "curl", "/v1/chat/completions", "key_1")
+    assert (event.request_id, event.client, event.endpoint, event.key_id) == (
+        "req_1",
+        "curl",
+        "/v1/chat/completions",
+        "key_1",
+    )
     assert (event.model, event.upstream_model, event.upstream_endpoint) == ("fast", "gpt-4.1", "/chat/completions")
-    assert (event.stream, event.initiator, event.effort, event.bytes_in, event.bytes_out) == (True, "user", "high", 120, 50)
+    assert (event.stream, event.initiator, event.effort, event.bytes_in, event.bytes_out) == (
+        True,
+        "user",
+        "high",
+        120,
+        50,
+    )
     assert (event.input_tokens, event.output_tokens, event.cache_read_tokens) == (10, 4, 6)
     assert (event.cache_write_tokens, event.reasoning_tokens, event.nano_aiu) == (2, 1, 123)
     assert (event.identity_id, event.queue_seconds, event.premium_requests) == ("default", 0.25, 1.0)
@@ -183,7 +202,9 @@ def test_a_key_in_the_wrong_field_does_not_reach_the_ledger(clock: FakeClock) ->
     """The ledger never holds a secret: people paste keys everywhere, also where the model's name belongs."""
     settlement, ledger, _ = make_settlement(clock)
     secret = "sk-cap-" + "a" * 52
-    request = parse_request(f'{{"model":"{secret}","messages":[{{"role":"user","content":"x"}}],"reasoning_effort":"{secret}"}}'.encode())
+    request = parse_request(
+        f'{{"model":"{secret}","messages":[{{"role":"user","content":"x"}}],"reasoning_effort":"{secret}"}}'.encode()
+    )
     with settlement.follow(make_call(clock)) as record:
         record.received(request, 1)
     assert secret not in repr(ledger.event)

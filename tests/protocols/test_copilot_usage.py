@@ -28,4 +28,7 @@ def test_cache_writes_are_summed() -> None:
 
 
 def test_an_account_with_unknown_fields_is_read() -> None:
-    assert account('{"total_nano_aiu":1,"new":{"a":1},"token_details":[{"token_type":"video","token_count":1}]}').nano_aiu == 1
+    assert (
+        account('{"total_nano_aiu":1,"new":{"a":1},"token_details":[{"token_type":"video","token_count":1}]}').nano_aiu
+        == 1
+    )

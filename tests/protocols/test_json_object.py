@@ -23,7 +23,7 @@ VALUES = st.recursive(
     max_leaves=6,
 )  # fmt: skip
 SPACE = st.sampled_from(["", "", "", " ", "\n", "\t ", "\r\n  ", " " * 20])
-NAMES = st.text(alphabet="abcé😀\u2028\"\\/\n{}:, ", max_size=4)
+NAMES = st.text(alphabet='abcé😀\u2028"\\/\n{}:, ', max_size=4)
 
 
 def quoted(text: str, manner: str) -> str:
@@ -51,12 +51,16 @@ class Piece:
 
 
 @st.composite
-def objects(draw: st.DrawFn, *, manners: tuple[str, ...] = ("plain", "escaped", "codes")) -> tuple[str, list[Piece], str]:
+def objects(
+    draw: st.DrawFn, *, manners: tuple[str, ...] = ("plain", "escaped", "codes")
+) -> tuple[str, list[Piece], str]:
     """The pieces of an object's source: what stands before, the fields, what stands after."""
     names = draw(st.lists(NAMES, max_size=5, unique=True))
     pieces = []
     for name in names:
-        value = json.dumps(draw(VALUES), ensure_ascii=draw(st.booleans()), indent=draw(st.sampled_from([None, None, 1])))
+        value = json.dumps(
+            draw(VALUES), ensure_ascii=draw(st.booleans()), indent=draw(st.sampled_from([None, None, 1]))
+        )
         spaces = draw(st.tuples(SPACE, SPACE, SPACE, SPACE))
         pieces.append(Piece(name, quoted(name, draw(st.sampled_from(manners))), spaces, value))
     return draw(SPACE), pieces, draw(SPACE)
@@ -93,7 +97,11 @@ def test_an_edit_means_what_it_means_on_the_decoded_object(
 
 
 @settings(PROPERTY, max_examples=300)
-@given(parts=objects(manners=("plain",)), chosen=st.sets(st.integers(0, 4), max_size=3), new=st.none() | VALUES.map(json.dumps))
+@given(
+    parts=objects(manners=("plain",)),
+    chosen=st.sets(st.integers(0, 4), max_size=3),
+    new=st.none() | VALUES.map(json.dumps),
+)
 def test_every_byte_outside_an_edit_stays(
     parts: tuple[str, list[Piece], str], chosen: set[int], new: str | None
 ) -> None:
@@ -101,7 +109,9 @@ def test_every_byte_outside_an_edit_stays(
     before, pieces, after = parts
     pieces = [piece for piece in pieces if "\\" not in piece.key]
     source = source_of(before, pieces, after)
-    edits: dict[str, bytes | None] = {piece.name: b'{"new": [1]}' for number, piece in enumerate(pieces) if number in chosen}
+    edits: dict[str, bytes | None] = {
+        piece.name: b'{"new": [1]}' for number, piece in enumerate(pieces) if number in chosen
+    }
     inner = ",".join(piece.text('{"new": [1]}' if piece.name in edits else None) for piece in pieces)
     if new is not None:
         name = "added"

@@ -41,4 +41,9 @@ def test_107_anthropics_reader_finds_its_fields_and_its_end() -> None:
 
 def test_an_empty_list_is_a_list() -> None:
     document = render_model_list([])
-    assert (document["data"], document["has_more"], document["first_id"], document["last_id"]) == ([], False, None, None)
+    assert (document["data"], document["has_more"], document["first_id"], document["last_id"]) == (
+        [],
+        False,
+        None,
+        None,
+    )

@@ -265,12 +265,12 @@ def test_many_calls_that_lack_a_token_do_not_hammer_github() -> None:
 
         async with running(github, clock) as sessions:
             loop = asyncio.get_running_loop()
-            callers = [loop.create_task(call_all_the_time(sessions)) for _ in range(20)]
-            await asyncio.sleep(30)
+            callers = [loop.create_task(call_all_the_time(sessions)) for _ in range(5)]
+            await asyncio.sleep(20)
             for caller in callers:
                 caller.cancel()
             await asyncio.gather(*callers, return_exceptions=True)
-        assert len(github.exchanges) <= 31  # one a second
+        assert len(github.exchanges) <= 21  # one a second
         assert github.most_at_once == 1
 
     run_virtually(test)

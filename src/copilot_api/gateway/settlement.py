@@ -100,9 +100,7 @@ class Record:
         """What is asked for."""
         event = self._event
         event.stream, event.bytes_in, event.initiator = request.is_streamed, size, request.initiator
-        event.model = strike_secrets(
-            request.model[:_MAX_NAME]
-        )  # anything may stand there, a key in the wrong field too
+        event.model = request.model
         event.effort = request.effort if request.effort in _EFFORTS else None
 
     def dispatched(self, plan: Plan, queue_seconds: float) -> None:
@@ -143,6 +141,9 @@ class Record:
         self._is_settled = True
         settlement, event, meter = self._settlement, self._event, self._meter
         event.cause, event.status = cause, status
+        if self._plan is None and event.model is not None:
+            # Anything may stand there, a key in the wrong field too.
+            event.model = strike_secrets(event.model[:_MAX_NAME])
         event.duration = round(settlement.clock.monotonic() - self._call.began, 6)
         if meter is not None:
             event.nano_aiu = meter.nano_aiu

@@ -68,7 +68,11 @@ def meaning(events: bytes) -> list[Any]:
 def check_error(error: GatewayError | None, case: Path) -> None:
     expected = json.loads((case / "error.json").read_text())
     assert error is not None
-    assert (error.public_code, error.cause, error.actual_status) == (expected["code"], expected["cause"], expected["status"])
+    assert (error.public_code, error.cause, error.actual_status) == (
+        expected["code"],
+        expected["cause"],
+        expected["status"],
+    )
     if "param" in expected:
         assert error.param == expected["param"]
 

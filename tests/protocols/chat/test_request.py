@@ -41,7 +41,9 @@ def test_the_defaults_are_the_protocols() -> None:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("field", ["stream", "stream_options", "n", "temperature", "tools", "stop", "reasoning_effort", "user"])
+@pytest.mark.parametrize(
+    "field", ["stream", "stream_options", "n", "temperature", "tools", "stop", "reasoning_effort", "user"]
+)
 def test_null_is_absent(field: str) -> None:
     assert parse_request(source(**{field: None})).choices == 1
 
@@ -67,7 +69,9 @@ def test_an_image_is_seen_in_any_message(kind: str, place: int) -> None:
     assert parse_request(source(messages=messages)).has_images
 
 
-@pytest.mark.parametrize("content", ["image_url", '{"type":"image_url"}', [{"type": "text", "text": '"type":"image_url"'}], None, []])
+@pytest.mark.parametrize(
+    "content", ["image_url", '{"type":"image_url"}', [{"type": "text", "text": '"type":"image_url"'}], None, []]
+)
 def test_the_word_image_is_no_image(content: Any) -> None:
     assert not parse_request(source(messages=[{"role": "user", "content": content}])).has_images
 
@@ -146,7 +150,9 @@ def test_a_limit_is_not_lost_to_a_null_one() -> None:
 
 
 def test_124_the_same_request_gives_the_same_bytes() -> None:
-    body = source(stream=True, max_tokens=5, tools=[{"type": "function", "function": {"name": f"t{n}"}} for n in range(9)])
+    body = source(
+        stream=True, max_tokens=5, tools=[{"type": "function", "function": {"name": f"t{n}"}} for n in range(9)]
+    )
     assert parse_request(body).render("gpt-5") == parse_request(body).render("gpt-5")
 
 
@@ -217,7 +223,11 @@ def test_a_nested_duplicate_of_a_small_body_is_refused() -> None:
 def test_two_models_in_one_body_are_refused_however_they_are_hidden(padding: int) -> None:
     """The key's allow-list is checked on one of them; an upstream may serve the other."""
     user = f'"user":"{"u" * padding}",'
-    for first, second in (('"model":"a"', '"model":"b"'), ('"model":"a"', '"mod\\u0065l":"b"'), ('"m\\u006fdel":"a"', '"model":"b"')):
+    for first, second in (
+        ('"model":"a"', '"model":"b"'),
+        ('"model":"a"', '"mod\\u0065l":"b"'),
+        ('"m\\u006fdel":"a"', '"model":"b"'),
+    ):
         with pytest.raises(BadRequest, match="twice"):
             parse_request(f'{{{first},{user}"messages":[{{"role":"user","content":"x"}}],{second}}}'.encode())
 

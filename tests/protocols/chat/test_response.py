@@ -1,5 +1,6 @@
 """A whole chat answer: mended where strict clients need it, and otherwise as it came."""
 
+import contextlib
 import copy
 import json
 from typing import Any
@@ -32,7 +33,9 @@ def text(content: str | None = "Hello.", **more: Any) -> dict[str, Any]:
 
 def parse(document: Any, *, choices: int = 1, indent: int | None = None) -> ChatAnswer:
     separators = (",", ":") if indent is None else None
-    source = document if isinstance(document, bytes) else json.dumps(document, separators=separators, indent=indent).encode()
+    source = (
+        document if isinstance(document, bytes) else json.dumps(document, separators=separators, indent=indent).encode()
+    )
     return parse_response(source, model=MODEL, choices=choices, now=NOW)
 
 
@@ -61,7 +64,10 @@ def test_64_what_is_missing_is_filled_in(missing: str, indent: int | None) -> No
     assert found["created"] == (NOW if missing == "created" else CREATED)
 
 
-@pytest.mark.parametrize("fields", [{"created": 0}, {"created": None}, {"id": ""}, {"id": None}, {"object": None}, {"object": ""}, {"model": None}])
+@pytest.mark.parametrize(
+    "fields",
+    [{"created": 0}, {"created": None}, {"id": ""}, {"id": None}, {"object": None}, {"object": ""}, {"model": None}],
+)
 def test_64_what_is_empty_is_filled_in(fields: dict[str, Any]) -> None:
     read({**whole(text()), **fields})
 
@@ -69,7 +75,10 @@ def test_64_what_is_empty_is_filled_in(fields: dict[str, Any]) -> None:
 def test_everything_else_keeps_its_bytes() -> None:
     body = b'{"choices":[{"index":0,"message":{"content":"a\\u0062","role":"assistant","x":1.00},"finish_reason":"stop"}],"created":1770000000,"id":"c1","model":"m","y":[1E5,{"z":null}]}'
     found = parse(body).body
-    for kept in (b'"choices":[{"index":0,"message":{"content":"a\\u0062","role":"assistant","x":1.00},"finish_reason":"stop"}]', b'"y":[1E5,{"z":null}]'):
+    for kept in (
+        b'"choices":[{"index":0,"message":{"content":"a\\u0062","role":"assistant","x":1.00},"finish_reason":"stop"}]',
+        b'"y":[1E5,{"z":null}]',
+    ):
         assert kept in found  # fmt: skip
 
 
@@ -105,7 +114,11 @@ def test_54_text_and_calls_in_two_choices_are_one_turn() -> None:
 def test_54_each_call_may_come_in_a_choice_of_its_own() -> None:
     def one(name: str) -> dict[str, Any]:
         call = {**CALL, "id": name}
-        return {"finish_reason": "tool_calls", "index": 0, "message": {"role": "assistant", "content": None, "tool_calls": [call]}}
+        return {
+            "finish_reason": "tool_calls",
+            "index": 0,
+            "message": {"role": "assistant", "content": None, "tool_calls": [call]},
+        }
 
     [choice] = read(whole(text("a"), one("x"), text("b"), one("y")))["choices"]
     assert choice["message"]["content"] == "ab"
@@ -115,7 +128,11 @@ def test_54_each_call_may_come_in_a_choice_of_its_own() -> None:
 
 def test_a_merged_turn_keeps_what_else_a_message_holds() -> None:
     first = text("a", reasoning_text="Hm", reasoning_opaque="x=")
-    second = {"finish_reason": "tool_calls", "index": 1, "message": {"tool_calls": [CALL], "refusal": None, "cot_id": "c"}}
+    second = {
+        "finish_reason": "tool_calls",
+        "index": 1,
+        "message": {"tool_calls": [CALL], "refusal": None, "cot_id": "c"},
+    }
     message = read(whole(first, second))["choices"][0]["message"]
     assert (message["reasoning_text"], message["reasoning_opaque"], message["cot_id"]) == ("Hm", "x=", "c")
     assert message["role"] == "assistant"
@@ -146,7 +163,9 @@ def test_53_a_turn_with_calls_finishes_with_tool_calls(is_split: bool) -> None:
 
 @pytest.mark.parametrize("reason", ["length", "content_filter"])
 def test_a_cut_call_keeps_its_finish(reason: str) -> None:
-    assert read(whole({**text(None, tool_calls=[CALL]), "finish_reason": reason}))["choices"][0]["finish_reason"] == reason
+    assert (
+        read(whole({**text(None, tool_calls=[CALL]), "finish_reason": reason}))["choices"][0]["finish_reason"] == reason
+    )
 
 
 @pytest.mark.parametrize("arguments", ["", " ", None, "absent"])
@@ -219,13 +238,16 @@ ODD = st.recursive(
 )  # fmt: skip
 
 
-@settings(PROPERTY, max_examples=400)
-@given(choices=ODD | st.lists(ODD, max_size=3), more=st.dictionaries(st.sampled_from(["id", "created", "usage", "copilot_usage", "model", "object"]), ODD, max_size=3))
+@settings(PROPERTY, max_examples=200)
+@given(
+    choices=ODD | st.lists(ODD, max_size=3),
+    more=st.dictionaries(
+        st.sampled_from(["id", "created", "usage", "copilot_usage", "model", "object"]), ODD, max_size=3
+    ),
+)
 def test_whatever_json_comes_only_a_gateway_error_is_raised(choices: Any, more: dict[str, Any]) -> None:
-    try:
+    with contextlib.suppress(GatewayError):
         parse({"choices": choices, **more})
-    except GatewayError:
-        pass
 
 
 @pytest.mark.parametrize(
@@ -238,10 +260,8 @@ def test_whatever_json_comes_only_a_gateway_error_is_raised(choices: Any, more: 
     ids=json.dumps,
 )  # fmt: skip
 def test_choices_of_the_wrong_shape_are_no_crash(choices: Any) -> None:
-    try:
+    with contextlib.suppress(GatewayError):
         parse(whole(*choices))
-    except GatewayError:
-        pass
 
 
 # A whole answer for a client that wants a stream -----------------------------------------------------------------
@@ -258,7 +278,12 @@ def streamed(document: Any, *, wants_usage: bool = False, choices: int = 1) -> b
 @settings(PROPERTY, max_examples=100)
 @given(answer=answers(), wants_usage=st.booleans())
 def test_113_a_whole_answer_becomes_a_valid_stream(answer: Answer, wants_usage: bool) -> None:
-    message: dict[str, Any] = {"role": "assistant", "content": "".join(answer.texts) or None, "padding": "abc", "refusal": None}
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": "".join(answer.texts) or None,
+        "padding": "abc",
+        "refusal": None,
+    }
     if answer.reasoning:
         message["reasoning_text"] = "".join(answer.reasoning)
     if answer.calls:

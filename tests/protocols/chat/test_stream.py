@@ -184,8 +184,11 @@ ODD = st.recursive(
 )
 
 
-@settings(PROPERTY, max_examples=400)
-@given(documents=st.lists(ODD | st.dictionaries(st.sampled_from(FIELDS), ODD, max_size=6), max_size=4), choices=st.integers(1, 2))
+@settings(PROPERTY, max_examples=150)
+@given(
+    documents=st.lists(ODD | st.dictionaries(st.sampled_from(FIELDS), ODD, max_size=6), max_size=4),
+    choices=st.integers(1, 2),
+)
 def test_whatever_json_comes_only_a_gateway_error_is_raised(documents: list[Any], choices: int) -> None:
     """An upstream that sends nonsense is a 502, not a crash of ours."""
     stream = ChatStream(model=MODEL, wants_usage=True, choices=choices, now=NOW)
@@ -350,7 +353,12 @@ def test_several_choices_that_were_asked_for_stay_apart() -> None:
     *chunks, done = grammar.events(out)
     assert done == "[DONE]"
     choices = [json.loads(each)["choices"][0] for each in chunks]
-    assert [(each["index"], each["finish_reason"]) for each in choices] == [(0, None), (1, None), (0, "stop"), (1, "length")]
+    assert [(each["index"], each["finish_reason"]) for each in choices] == [
+        (0, None),
+        (1, None),
+        (0, "stop"),
+        (1, "length"),
+    ]
     assert {json.loads(each)["model"] for each in chunks} == {MODEL}
 
 
@@ -381,7 +389,11 @@ def test_a_name_that_comes_after_its_id_is_not_lost() -> None:
 
 
 def test_91_a_finish_of_stop_after_tool_calls_is_a_finish_of_tool_calls() -> None:
-    data = [ROLE, chunk(call(id="call_1", index=0, type="function", function={"name": "get", "arguments": "{}"})), FINISH]
+    data = [
+        ROLE,
+        chunk(call(id="call_1", index=0, type="function", function={"name": "get", "arguments": "{}"})),
+        FINISH,
+    ]
     assert grammar.essence(read(*data))["finish"] == "tool_calls"
 
 
@@ -419,7 +431,10 @@ def test_two_pieces_in_one_chunk_are_both_passed_on() -> None:
             {"id": "b", "index": 1, "type": "function", "function": {"name": "put", "arguments": "[]"}},
         ]
     }
-    assert [(each["id"], each["arguments"]) for each in calls_of(ROLE, chunk(both), FINISH_CALLS)] == [("a", "{}"), ("b", "[]")]
+    assert [(each["id"], each["arguments"]) for each in calls_of(ROLE, chunk(both), FINISH_CALLS)] == [
+        ("a", "{}"),
+        ("b", "[]"),
+    ]
 
 
 @pytest.mark.parametrize("first", [1, 3, 17])
@@ -533,7 +548,11 @@ def test_114_115_hostile_arguments_pass_unharmed() -> None:
 
 
 def test_125_a_turn_of_reasoning_only_ends_with_stop() -> None:
-    data = [chunk({"content": "", "role": "assistant", "reasoning_text": "Hm"}), chunk({"reasoning_opaque": "x="}), FINISH]
+    data = [
+        chunk({"content": "", "role": "assistant", "reasoning_text": "Hm"}),
+        chunk({"reasoning_opaque": "x="}),
+        FINISH,
+    ]
     assert grammar.essence(read(*data)) == {
         "texts": {"role": "assistant", "reasoning_text": "Hm", "reasoning_opaque": "x="},
         "calls": [],
@@ -578,7 +597,8 @@ def test_usage_seen_before_a_cut_is_kept() -> None:
 def test_cache_writes_are_taken_from_copilots_own_account() -> None:
     details = [{"token_type": "input", "token_count": 2}, {"token_type": "cache_write", "token_count": 8}]
     _, stream = relay(
-        [ROLE, chunk({}, finish_reason="stop", usage=USAGE, copilot_usage={"token_details": details})], wants_usage=False
+        [ROLE, chunk({}, finish_reason="stop", usage=USAGE, copilot_usage={"token_details": details})],
+        wants_usage=False,
     )
     assert stream.usage == Usage(input_tokens=10, output_tokens=4, cache_write_tokens=8)
 
@@ -601,7 +621,9 @@ def test_83_an_error_event_is_raised_whenever_it_comes(has_begun: bool) -> None:
 
 def test_83_what_came_with_the_error_in_one_read_is_handed_out_first() -> None:
     stream = ChatStream(model=MODEL, wants_usage=False, choices=1, now=NOW)
-    out = stream.feed(ROLE + chunk({"content": "x"}) + frame({"error": {"message": "it broke"}}) + chunk({"content": "y"}))
+    out = stream.feed(
+        ROLE + chunk({"content": "x"}) + frame({"error": {"message": "it broke"}}) + chunk({"content": "y"})
+    )
     assert grammar.essence([json.loads(event) for event in grammar.events(out)])["texts"]["content"] == "x"
     assert isinstance(stream.failure, UpstreamFailed)
     with pytest.raises(UpstreamFailed, match="it broke"):
@@ -627,7 +649,9 @@ def test_an_error_of_any_shape_is_an_upstream_failure(error: Any) -> None:
         relay([ROLE, frame({"error": error})], wants_usage=False)
 
 
-@pytest.mark.parametrize("code", ["rate_limited", "rate_limit_exceeded", "user_global_rate_limited:individual", 429, "429"])
+@pytest.mark.parametrize(
+    "code", ["rate_limited", "rate_limit_exceeded", "user_global_rate_limited:individual", 429, "429"]
+)
 def test_123_a_rate_limit_inside_a_stream_is_one(code: object) -> None:
     error = stream_error({"message": "slow down", "code": code})
     assert isinstance(error, UpstreamRateLimited)

@@ -56,13 +56,25 @@ def test_nothing_is_nothing() -> None:
 
 def test_openais_way() -> None:
     """Id and name once, then the index and pieces of arguments."""
-    pieces = [piece(0, "a", "get", ""), piece(0, arguments='{"x"'), piece(0, arguments=":1}"), piece(1, "b", "put", ""), piece(1, arguments="[]")]
+    pieces = [
+        piece(0, "a", "get", ""),
+        piece(0, arguments='{"x"'),
+        piece(0, arguments=":1}"),
+        piece(1, "b", "put", ""),
+        piece(1, arguments="[]"),
+    ]
     assert whole(*pieces) == [("a", "get", '{"x":1}'), ("b", "put", "[]")]
 
 
 def test_claudes_way() -> None:
     """The name without arguments, then the id again with each piece; the next call in another choice at index 0."""
-    pieces = [piece(0, "a", "get"), piece(0, "a", arguments=""), piece(0, "a", arguments="{}"), piece(0, "b", "put"), piece(0, "b", arguments="[]")]
+    pieces = [
+        piece(0, "a", "get"),
+        piece(0, "a", arguments=""),
+        piece(0, "a", arguments="{}"),
+        piece(0, "b", "put"),
+        piece(0, "b", arguments="[]"),
+    ]
     assert whole(*pieces, choices=[1, 1, 1, 2, 2]) == [("a", "get", "{}"), ("b", "put", "[]")]
 
 
@@ -84,7 +96,12 @@ def test_117_a_name_sent_again_without_arguments_is_no_new_call(arguments: str |
 
 @pytest.mark.parametrize("call_id", ["a", None])
 def test_117_a_call_sent_again_whole_is_not_doubled(call_id: str | None) -> None:
-    pieces = [piece(0, "a", "get", ""), piece(0, arguments='{"x":'), piece(0, arguments="1}"), piece(0, call_id, "get", '{"x":1}')]
+    pieces = [
+        piece(0, "a", "get", ""),
+        piece(0, arguments='{"x":'),
+        piece(0, arguments="1}"),
+        piece(0, call_id, "get", '{"x":1}'),
+    ]
     assert whole(*pieces) == [("a", "get", '{"x":1}')]
 
 
@@ -94,7 +111,9 @@ def test_a_name_on_every_piece_is_said_once() -> None:
 
 
 def test_72_what_comes_before_the_name_is_kept() -> None:
-    assert whole(piece(0, "a"), piece(0, arguments='{"x"'), piece(0, name="get"), piece(0, arguments=":1}")) == [("a", "get", '{"x":1}')]
+    assert whole(piece(0, "a"), piece(0, arguments='{"x"'), piece(0, name="get"), piece(0, arguments=":1}")) == [
+        ("a", "get", '{"x":1}')
+    ]
     assert whole(piece(0, arguments="{"), piece(0, name="get", arguments="}"))[0][1:] == ("get", "{}")
 
 
@@ -117,7 +136,12 @@ def test_arguments_that_come_as_an_object_are_its_json(arguments: Any) -> None:
 
 
 def test_65_a_call_without_arguments_has_an_empty_object() -> None:
-    pieces = [piece(0, "a", "now", ""), piece(1, "b", "now"), piece(2, "c", "now", " "), piece(3, "d", "get", '{"x":1}')]
+    pieces = [
+        piece(0, "a", "now", ""),
+        piece(1, "b", "now"),
+        piece(2, "c", "now", " "),
+        piece(3, "d", "get", '{"x":1}'),
+    ]
     assert [json.loads(arguments) for _, _, arguments in whole(*pieces)] == [{}, {}, {}, {"x": 1}]
 
 
@@ -137,17 +161,27 @@ def test_odd_pieces_break_nothing(odd: dict[str, Any], place: int) -> None:
     assert any(name == "get" and arguments.endswith("}") for _, name, arguments in found)
 
 
-@settings(PROPERTY, max_examples=300)
+@settings(PROPERTY, max_examples=150)
 @given(data=st.data())
 def test_calls_with_ids_always_arrive_whole_and_in_order(data: st.DataObject) -> None:
     """Whatever is repeated, and however the pieces of several calls are mixed."""
     count = data.draw(st.integers(1, 3))
-    texts = [data.draw(st.lists(st.sampled_from(['{"a"', ":1", "}", "{}", "[", "]", "1", '"x"', " "]), min_size=1, max_size=4)) for _ in range(count)]
+    texts = [
+        data.draw(
+            st.lists(st.sampled_from(['{"a"', ":1", "}", "{}", "[", "]", "1", '"x"', " "]), min_size=1, max_size=4)
+        )
+        for _ in range(count)
+    ]
     repeats_id, repeats_name = data.draw(st.booleans()), data.draw(st.booleans())
     queues = [
         [piece(number, f"id{number}", f"name{number}", "")]
         + [
-            piece(number, f"id{number}" if repeats_id or repeats_name else None, f"name{number}" if repeats_name else None, text)
+            piece(
+                number,
+                f"id{number}" if repeats_id or repeats_name else None,
+                f"name{number}" if repeats_name else None,
+                text,
+            )
             for text in parts
         ]
         for number, parts in enumerate(texts)
@@ -173,7 +207,11 @@ def test_calls_with_ids_always_arrive_whole_and_in_order(data: st.DataObject) ->
 @pytest.mark.parametrize("name", ["get", None])
 def test_114_long_arguments_take_linear_time(call_id: str | None, name: str | None) -> None:
     """Two megabytes in ten thousand pieces, with everything repeated on each."""
-    pieces = [piece(0, "a", "get", '{"x":"')] + [piece(0, call_id, name, "y" * 200) for _ in range(10_000)] + [piece(0, arguments='"}')]
+    pieces = (
+        [piece(0, "a", "get", '{"x":"')]
+        + [piece(0, call_id, name, "y" * 200) for _ in range(10_000)]
+        + [piece(0, arguments='"}')]
+    )
     calls = ToolCalls()
     began = time.monotonic()
     for each in pieces:

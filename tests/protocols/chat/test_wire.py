@@ -47,7 +47,9 @@ def test_reasoning_tokens_may_stand_at_copilots_place() -> None:
 
 
 def test_cache_writes_come_from_copilots_account_where_the_protocol_has_none() -> None:
-    account = {"token_details": [{"token_type": "cache_write", "token_count": 5}, {"token_type": "input", "token_count": 9}]}
+    account = {
+        "token_details": [{"token_type": "cache_write", "token_count": 5}, {"token_type": "input", "token_count": 9}]
+    }
     assert usage({"prompt_tokens": 14}, account).cache_write_tokens == 5
     assert usage({"prompt_tokens_details": {"cache_write_tokens": 6}}, account).cache_write_tokens == 6
 

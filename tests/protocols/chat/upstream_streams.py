@@ -5,6 +5,7 @@ The ways are those of the wire reference: Azure's preamble and filter results, C
 delta, its answers split over choices, usage in four places, a missing `object`, `created` or `[DONE]`, other line ends.
 """
 
+import itertools
 import json
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -163,7 +164,11 @@ def chunks_of(answer: Answer, manner: Manner) -> list[dict[str, Any]]:
 
     def add(index: int, delta: dict[str, Any], **more: Any) -> None:
         if manner.role == "every" or (manner.role == "first" and index not in role_said):
-            delta = {"content": None, **delta, "role": "assistant"} if manner.null_content else {**delta, "role": "assistant"}
+            delta = (
+                {"content": None, **delta, "role": "assistant"}
+                if manner.null_content
+                else {**delta, "role": "assistant"}
+            )
         role_said.add(index)
         choice: dict[str, Any] = {"index": index}
         if manner.has_filters:
@@ -252,7 +257,7 @@ def encode(chunks: list[dict[str, Any]], manner: Manner) -> bytes:
 def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
     """`data` cut at `cuts`."""
     places = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    return [data[start:end] for start, end in zip(places, places[1:], strict=False)]
+    return [data[start:end] for start, end in itertools.pairwise(places)]
 
 
 def relay(data: list[bytes], *, wants_usage: bool, choices: int = 1) -> tuple[bytes, ChatStream]:

@@ -38,6 +38,7 @@ class _Answer(msgspec.Struct):
 
 
 _decode_answer = msgspec.json.Decoder(_Answer).decode
+_OPENING = b'{"object":"chat.completion",'
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -76,6 +77,11 @@ def parse_response(source: bytes, *, model: str, choices: int, now: int) -> Chat
 def _mended(source: bytes, answer: _Answer, model: str, now: int, *, is_merged: bool) -> bytes:
     """The answer with everything that a strict client needs; the rest of it leaves as it came."""
     fields = _decode_fields(source)
+    spans = measure(source, fields)
+    if spans and "model" in spans and "object" not in fields and answer.created and answer.id and not is_merged:
+        # Nearly every answer: a name to change and a kind to add.
+        _, begin, end = spans["model"]
+        return b"".join((_OPENING, source[1:begin], msgspec.json.encode(model), source[end:]))
     edits: dict[str, bytes | None] = {"model": msgspec.json.encode(model)}
     if answer.object != "chat.completion":
         edits["object"] = b'"chat.completion"'
@@ -85,7 +91,7 @@ def _mended(source: bytes, answer: _Answer, model: str, now: int, *, is_merged: 
         edits["id"] = b'"chatcmpl-%d"' % now
     if is_merged:
         edits["choices"] = msgspec.json.encode([_merge_choices(msgspec.json.decode(fields["choices"]))])
-    return JsonObject(source, fields, measure(source, fields)).replaced(edits)
+    return JsonObject(source, fields, spans).replaced(edits)
 
 
 def _merge_choices(choices: list[Any]) -> dict[str, Any]:
