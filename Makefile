@@ -44,12 +44,12 @@ $(BIN)/python:
 $(VENV)/.runtime: requirements/runtime.txt requirements/dev.txt pyproject.toml | $(BIN)/python
 	@if [ -e $(VENV)/.dev ]; then $(MAKE) --no-print-directory $(VENV)/.dev; else \
 	  echo "installing into $(VENV) ..." && \
-	  $(BIN)/python -m pip install -q --require-hashes -r requirements/runtime.txt && \
-	  $(BIN)/python -m pip install -q --no-deps -e . ; fi
+	  $(BIN)/python -m pip install -qq --require-hashes -r requirements/runtime.txt && \
+	  $(BIN)/python -m pip install -qq --no-deps -e . ; fi
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 	@echo "installing into $(VENV) ..."
-	@$(BIN)/python -m pip install -q --require-hashes -r requirements/dev.txt
-	@$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip install -qq --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation -e .
 	@touch $@

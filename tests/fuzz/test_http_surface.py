@@ -1010,13 +1010,13 @@ FRAGMENTS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(FUZZ, max_examples=150)
+@settings(FUZZ, max_examples=500)
 @given(data=st.lists(st.one_of(FRAGMENTS, st.binary(max_size=20)), max_size=40).map(b"".join))
 def test_random_bytes_get_a_readable_answer_or_none(gateway: GatewayProcess, data: bytes) -> None:
     exchange(gateway.url, data)
 
 
-@settings(FUZZ, max_examples=250)
+@settings(FUZZ, max_examples=800)
 @given(seed=st.integers(0, 2**32), edits=st.integers(1, 8))
 def test_a_mutated_request_gets_a_readable_answer_or_none(
     gateway: GatewayProcess, client_key: str, seed: int, edits: int
@@ -1054,7 +1054,7 @@ JSON_VALUES = st.recursive(
 )  # fmt: skip
 
 
-@settings(FUZZ, max_examples=200)
+@settings(FUZZ, max_examples=300)
 @given(
     field=st.sampled_from(sorted(CHAT_KINDS)),
     value=JSON_VALUES,

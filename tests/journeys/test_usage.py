@@ -65,9 +65,9 @@ class Traffic:
         """One call, remembered by its name."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         secret = self.keys[key]["key"] if key in self.keys else key
-        began = datetime.now(UTC)  # noqa: TID251 -- to be compared with what the gateway writes
+        began = datetime.now(UTC)
         answer = send(self.journey.gateway.url, path, data, key=secret, headers={"user-agent": agent})
-        self.made[name] = Made(answer, len(data), began, datetime.now(UTC))  # noqa: TID251 -- likewise
+        self.made[name] = Made(answer, len(data), began, datetime.now(UTC))
 
 
 @pytest.fixture(scope="module")

@@ -316,7 +316,7 @@ def test_a_call_that_is_given_up_before_its_answer_ends_its_connection_at_once()
 
         async with connected(script) as (server, transport):
             pending = await send(server, transport)
-            waiting = asyncio.ensure_future(pending.head())  # noqa: TID251 -- what a task of the gateway does
+            waiting = asyncio.ensure_future(pending.head())
             await asyncio.sleep(0.01)
             waiting.cancel()
             with pytest.raises(asyncio.CancelledError):

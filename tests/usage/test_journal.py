@@ -173,7 +173,6 @@ def test_a_filled_segment_costs_no_memory(spool: Path) -> None:
     die(writer)
 
 
-
 def test_a_directory_that_is_a_file_is_an_error(spool: Path) -> None:
     spool.write_text("")
     with pytest.raises(OSError, match="spool"):
