@@ -10,6 +10,7 @@ import pytest
 from copilot_api.api.door import Door
 from copilot_api.api.endpoint import KEEP_ALIVE, Endpoint, HttpAnswer
 from copilot_api.api.http_exchange import CLIENT_GONE
+from copilot_api.api.http_protocol import BODY_SILENCE_SECONDS
 from copilot_api.errors import BadRequest, GatewayError, RateLimited, UpstreamCut, UpstreamFailed
 from copilot_api.gateway.call import Answer, Call
 from copilot_api.gateway.exchange import Gateway
@@ -20,7 +21,7 @@ from copilot_api.keys.service import IssuedKey
 from copilot_api.observability.events import CallCrashed, CallEnded, Observation
 from copilot_api.usage.models import Cause, UsageEvent
 from copilot_api.usage.recorder import UsageRecorder
-from tests.api.wire import Reply, Wire, ask, post
+from tests.api.wire import Reply, Wire, ask, get, post
 from tests.fakes import FakeClock
 
 Exchanging = Callable[[Call, ApiKey, Record, Answer], Awaitable[None]]
@@ -236,6 +237,36 @@ def test_a_hang_up_ends_the_exchange_at_once(door: Door, clock: FakeClock, clien
     asyncio.run(test())
     assert ends == [(CLIENT_GONE,)]
     assert (bench.event.cause, bench.event.status) == (Cause.CLIENT_ABORTED, 0)
+
+
+@pytest.mark.parametrize("fault", ["silence", "bad chunk"])
+def test_a_body_that_is_refused_half_way_is_settled_as_it_was_answered(
+    door: Door, clock: FakeClock, client: IssuedKey, fault: str
+) -> None:
+    """The connection answers in the endpoint's place; the ledger must not call that a hang-up."""
+
+    async def exchanging(call: Call, key: ApiKey, record: Record, answer: Answer) -> None:
+        await call.read_body()
+        raise AssertionError("it was read")
+
+    bench = Bench(door, clock, exchanging)
+
+    async def test() -> int:
+        wire = Wire(bench.endpoint)
+        head = get("/", f"authorization: Bearer {client.secret}", "transfer-encoding: chunked", method="POST")
+        await wire.send(head + b"1\r\n{\r\n")
+        await asyncio.sleep(0.2)
+        if fault == "silence":
+            await wire.advance(BODY_SILENCE_SECONDS + 2)
+        else:
+            await wire.send(b"zz\r\n")
+        [answer] = wire.answers("POST")
+        wire.lose()
+        return answer.status
+
+    status = asyncio.run(test())
+    assert status == (408 if fault == "silence" else 400)
+    assert (bench.event.cause, bench.event.status) == (Cause.BAD_REQUEST, status)
 
 
 @pytest.mark.parametrize("is_started", [True, False])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from copilot_api.api.http_exchange import CLIENT_GONE, EXCHANGE, Receive, Scope, Send
+from copilot_api.api.http_exchange import CLIENT_GONE, EXCHANGE, Application, Receive, Scope, Send
 from copilot_api.api.http_protocol import (
     BODY_HIGH_WATER,
     BODY_SILENCE_SECONDS,
@@ -81,9 +81,20 @@ REQUESTS = [
 ]  # fmt: skip
 
 
-async def converse(pieces: list[bytes]) -> tuple[bytes, bool]:
+async def lazy_echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """Takes its time before it reads and before it answers, the longer the further its path is in the alphabet."""
+    turns = scope["path"].encode()[-1] % 5
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    body = await read_whole(receive)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await answer_with(send, scope["path"].encode() + body)
+
+
+async def converse(pieces: list[bytes], app: Application = echo) -> tuple[bytes, bool]:
     """All that a client gets for these reads, and whether the connection is over; dates and request ids left out."""
-    wire = Wire(echo)
+    wire = Wire(app)
     wire.server.date_line = b"date: now\r\n"
     for piece in pieces:
         if wire.transport.is_closed:
@@ -107,15 +118,18 @@ def _without_ids(written: bytes) -> list[bytes]:
 @given(
     requests=st.lists(st.sampled_from(REQUESTS), min_size=1, max_size=4),
     cuts=st.lists(st.integers(0, 2000), max_size=6),
+    app=st.sampled_from([echo, lazy_echo]),
 )
-def test_the_same_bytes_get_the_same_answers_however_they_are_cut(requests: list[bytes], cuts: list[int]) -> None:
+def test_the_same_bytes_get_the_same_answers_however_they_are_cut(
+    requests: list[bytes], cuts: list[int], app: Application
+) -> None:
     data = b"".join(requests)
     places = [0, *sorted({cut % len(data) for cut in cuts}), len(data)]
     pieces = [data[start:end] for start, end in itertools.pairwise(places) if start < end]
 
     async def both() -> None:
-        at_once = await converse([data])
-        in_pieces = await converse(pieces)
+        at_once = await converse([data], app)
+        in_pieces = await converse(pieces, app)
         assert in_pieces == at_once
 
     asyncio.run(both())

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
-from copilot_api.api.http_exchange import Application, Receive, Scope, Send
+from copilot_api.api.http_exchange import Application, ClientDisconnected, Receive, Scope, Send
 from copilot_api.api.http_protocol import HttpConnection, HttpServer
 
 T = TypeVar("T")
@@ -229,7 +229,7 @@ async def read_whole(receive: Receive) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ConnectionResetError("gone")
+            raise ClientDisconnected("gone")
         body += bytes(message["body"])
         if not message["more_body"]:
             return body

@@ -9,6 +9,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -102,16 +103,21 @@ class Ledger:
         http_json("DELETE", f"{simulator.url}/_sim/requests")
 
 
+PACES = (
+    {"first_token_seconds": 0.02, "gap_seconds": 0.005, "tokens": TOKENS},  # every caller has a call under way
+    {"first_token_seconds": 0.0, "gap_seconds": 0.0, "tokens": TOKENS},  # and here they begin and end all the time
+)
+
+
 @pytest.fixture
-def paced_simulator() -> Any:
+def upstream() -> Iterator[Simulator]:
     with Simulator() as simulator:
-        simulator.post("/_sim/pace", {"first_token_seconds": 0.02, "gap_seconds": 0.005, "tokens": TOKENS})
         yield simulator
 
 
 @pytest.mark.slow
 def test_twenty_kills_under_load_leave_one_event_for_each_request_that_went_upstream(
-    paced_simulator: Simulator, home: Path
+    upstream: Simulator, home: Path
 ) -> None:
     """
     Every request that reached the upstream has one event. A call whose client had its whole answer is `ok` with the
@@ -121,17 +127,18 @@ def test_twenty_kills_under_load_leave_one_event_for_each_request_that_went_upst
     seed = secrets.randbits(32)
     chance = random.Random(seed)
     ledger = Ledger()
-    gateway = GatewayProcess(home, paced_simulator.url)
+    gateway = GatewayProcess(home, upstream.url)
     gateway.start()
     key = gateway.create_key()
     for number in range(ROUNDS):
+        upstream.post("/_sim/pace", PACES[number % 2])
         load = Load(gateway.url, key)
         callers = threading.Thread(target=load.run)
         callers.start()
         time.sleep(chance.uniform(0.0, LONGEST_ROUND_SECONDS))
         gateway.stop(signal.SIGKILL)
         callers.join()
-        ledger.add(load, paced_simulator)
+        ledger.add(load, upstream)
         if number % 4 == 3:
             # And now and then in the middle of starting again, when it brings in what the last one left.
             Program.start(gateway)

@@ -460,6 +460,16 @@ def test_a_body_whose_end_is_in_doubt_is_refused(raw: Raw, client_key: str, head
     check_refusal(answers[0], 400)
 
 
+def test_chunks_from_http_1_0_are_the_last_thing_on_their_connection(raw: Raw, client_key: str) -> None:
+    """An HTTP/1.0 hop between would not have known where they end (RFC 9112, 6.1): what follows may be smuggled."""
+    head = request(
+        "POST", CHAT, None, key=client_key, version="HTTP/1.0",
+        headers=[("connection", "keep-alive"), ("transfer-encoding", "chunked")],
+    )  # fmt: skip
+    raw.send(head + chunked(GOOD_BODY) + request("GET", "/v1/models", key=client_key))
+    assert len(raw.read_all()) == 1
+
+
 BAD_CHUNKS = {
     "no size": b"\r\n\r\n",
     "size that is none": b"xyz\r\nabc\r\n0\r\n\r\n",

@@ -231,11 +231,11 @@ def test_rotating_while_the_thread_stores_loses_nothing(
             process = Process(repository, spool, f"p{number}")
             process.recorder._writer._segment_bytes = 600
             process.recorder.start()
-            process.call(*(f"{number}-{call}" for call in range(300)))
+            process.call(*(f"{number}-{call}" for call in range(200)))
             process.recorder.stop()
     finally:
         sys.setswitchinterval(interval)
-    assert len(repository.events) == 900
+    assert len(repository.events) == 600
     assert set(repository.causes.values()) == {"ok"}
     assert files(spool) == []
 

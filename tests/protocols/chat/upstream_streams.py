@@ -117,7 +117,7 @@ def answers(draw: st.DrawFn) -> Answer:
     texts = draw(st.lists(TEXTS, max_size=5))
     reasoning = draw(st.lists(TEXTS, max_size=2))
     calls = [
-        Call(f"call_{number}_{draw(st.integers(0, 9))}", draw(st.sampled_from(["get", "put", "Bash"])), pieces)
+        Call(f"call_{number}_{draw(st.integers(0, 9))}", draw(st.sampled_from(["get", "put", "Bash"])), ["{", *pieces])
         for number, pieces in enumerate(draw(st.lists(st.lists(TEXTS, min_size=1, max_size=4), max_size=3)))
     ]
     finish = "tool_calls" if calls else draw(st.sampled_from(["stop", "length", "content_filter"]))
@@ -126,8 +126,10 @@ def answers(draw: st.DrawFn) -> Answer:
 
 
 def sensible(manner: Manner) -> Manner:
-    """A choice that was left open is a cut one, unless the upstream says that it is done."""
-    return replace(manner, has_done=True) if manner.is_split and manner.finishes == "last" else manner
+    """Without what cannot be told apart: an open choice from a cut one, a name said again from the next call's name."""
+    if manner.is_split and manner.finishes == "last":
+        manner = replace(manner, has_done=True)
+    return replace(manner, repeats_call_id=True) if manner.repeats_call_name else manner
 
 
 manners = st.builds(
