@@ -20,7 +20,7 @@ check: $(VENV)/.dev ## what a push must pass: lint, format, types, import contra
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 fix: $(VENV)/.dev ## format, and mend what the linter can
 	$(BIN)/ruff check --fix .

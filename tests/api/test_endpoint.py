@@ -215,9 +215,11 @@ def test_a_call_is_observed_when_it_ends(door: Door, clock: FakeClock, client: I
 
 
 def test_a_hang_up_ends_the_exchange_at_once(door: Door, clock: FakeClock, client: IssuedKey) -> None:
+    begun: list[str] = []
     ends: list[tuple[Any, ...]] = []
 
     async def exchanging(call: Call, key: ApiKey, record: Record, answer: Answer) -> None:
+        begun.append(key.id)
         try:
             await asyncio.sleep(3600)
         except asyncio.CancelledError as cancelled:
@@ -229,7 +231,7 @@ def test_a_hang_up_ends_the_exchange_at_once(door: Door, clock: FakeClock, clien
     async def test() -> None:
         wire = Wire(bench.endpoint)
         await wire.send(post(b"{}", f"authorization: Bearer {client.secret}"))
-        await asyncio.sleep(0.2)  # the index of keys is read in a thread
+        await wire.until(lambda: begun)  # the index of keys is read in a thread
         wire.lose()
         await wire.settle()
         assert wire.take() == b""
@@ -245,7 +247,10 @@ def test_a_body_that_is_refused_half_way_is_settled_as_it_was_answered(
 ) -> None:
     """The connection answers in the endpoint's place; the ledger must not call that a hang-up."""
 
+    begun: list[str] = []
+
     async def exchanging(call: Call, key: ApiKey, record: Record, answer: Answer) -> None:
+        begun.append(key.id)
         await call.read_body()
         raise AssertionError("it was read")
 
@@ -255,7 +260,7 @@ def test_a_body_that_is_refused_half_way_is_settled_as_it_was_answered(
         wire = Wire(bench.endpoint)
         head = get("/", f"authorization: Bearer {client.secret}", "transfer-encoding: chunked", method="POST")
         await wire.send(head + b"1\r\n{\r\n")
-        await asyncio.sleep(0.2)
+        await wire.until(lambda: begun)
         if fault == "silence":
             await wire.advance(BODY_SILENCE_SECONDS + 2)
         else:
@@ -273,10 +278,13 @@ def test_a_body_that_is_refused_half_way_is_settled_as_it_was_answered(
 def test_a_call_that_the_shutdown_ends_is_told_so(
     door: Door, clock: FakeClock, client: IssuedKey, is_started: bool
 ) -> None:
+    begun: list[str] = []
+
     async def exchanging(call: Call, key: ApiKey, record: Record, answer: Answer) -> None:
         if is_started:
             record.answering()
             await answer.write(b"data: 1\n\n")
+        begun.append(key.id)
         await asyncio.sleep(3600)
 
     bench = Bench(door, clock, exchanging)
@@ -284,7 +292,7 @@ def test_a_call_that_the_shutdown_ends_is_told_so(
     async def test() -> bytes:
         wire = Wire(bench.endpoint)
         await wire.send(post(b"{}", f"authorization: Bearer {client.secret}"))
-        await asyncio.sleep(0.2)
+        await wire.until(lambda: begun)
         for task in list(wire.server.tasks):
             task.cancel("stopped")
         await wire.settle()
@@ -323,7 +331,7 @@ def test_an_answer_is_the_same_with_and_without_an_exchange(
     async def test() -> None:
         wire = Wire(bench.endpoint)
         await wire.send(post(b"{}", f"authorization: Bearer {client.secret}"))
-        await asyncio.sleep(0.2)
+        await wire.until(lambda: bench.ledger.ended)
         [answer] = wire.answers("POST")
         assert answer.body == b"data: 1\n\ndata: 2\n\ndata: [DONE]\n\n"
         wire.lose()

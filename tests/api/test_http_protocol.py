@@ -100,7 +100,8 @@ async def converse(pieces: list[bytes], app: Application = echo) -> tuple[bytes,
         if wire.transport.is_closed:
             break
         await wire.send(piece)
-    await wire.settle()
+    for _ in range(10):
+        await wire.settle()
     written = wire.take()
     is_over = wire.transport.is_closed or wire.transport.has_eof
     wire.lose()

@@ -1,5 +1,6 @@
 """A client that hangs up, at any moment, ends the upstream call at once, is one event, and leaves nothing behind."""
 
+import contextlib
 import json
 import statistics
 from collections.abc import Callable
@@ -202,3 +203,21 @@ def test_no_moment_of_hanging_up_leaves_anything_behind(pair: Pair) -> None:
     assert {event["cause"] for event in events} == {"client_aborted"}
     now = settled(pair.pid, baseline)
     assert_nothing_is_left(now, baseline)
+
+
+@pytest.mark.parametrize("end", ENDINGS)
+@pytest.mark.parametrize("size", [1, 3_000_000])
+def test_a_client_that_has_sent_more_and_hangs_up_is_noticed(pair: Pair, end: Ending, size: int) -> None:
+    """Whatever has been pipelined behind a call: nobody reads it, and still its client's end is seen at once."""
+    pair.fault("stall-headers")
+    before = pair.simulator.stats
+    caller = pair.open(chat())
+    pair.in_flight(before["in_flight"] + 1)
+    body = json.dumps(chat("x" * size)).encode()
+    caller.send_head(pair.key, len(body))
+    caller.socket.settimeout(0.5)
+    with contextlib.suppress(TimeoutError, ConnectionError):  # it need not be taken
+        caller.socket.sendall(body)
+    end(caller)
+    assert pair.seconds_until_aborted(before["aborted"] + 1) <= DETECTION_SECONDS + SLACK_SECONDS
+    assert "client_aborted" in {event["cause"] for event in pair.settle()}

@@ -148,7 +148,8 @@ def test_twenty_kills_under_load_leave_one_event_for_each_request_that_went_upst
     wait_until(lambda: count_events(home) >= len(ledger.arrived), 10, "all events are stored")
     events = gateway.events()
     assert gateway.stop() == 0
-    print(f"seed {seed}: {len(events)} events, {Counter(event['cause'] for event in events)}")
+    causes = Counter(event["cause"] for event in events)
+    print(f"seed {seed}: {len(ledger.arrived)} requests reached the upstream; {len(events)} events, {dict(causes)}")
     check_events(events, ledger, f"seed {seed}")
     assert list((home / "spool").iterdir()) == []
 

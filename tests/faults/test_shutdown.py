@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.client import Caller, chat, poll
+from tests.faults.client import Caller, ask, chat, poll
 from tests.faults.pair import Pair, read_events
 from tests.harness import GatewayProcess, Simulator, http_json, wait_until
 
@@ -198,3 +198,17 @@ def test_a_stream_that_waits_for_its_upstream_is_told_of_the_end_by_its_status(d
     assert b"text/event-stream" not in received
     assert exit_code(doomed) == 0
     assert [event["cause"] for event in ended(doomed)] == ["interrupted"]
+
+
+def test_a_new_gateway_may_start_while_the_old_one_still_drains(doomed: Pair) -> None:
+    """A restart without a gap: both have the same data directory, and each tells of its own calls."""
+    with doomed.open(chat(stream=True)) as caller:
+        doomed.in_flight(1)
+        signalled(doomed)
+        with GatewayProcess(doomed.gateway.home, doomed.simulator.url) as successor:
+            answer = ask(successor.url, doomed.key, chat())
+            assert answer.status == 200
+            assert b"data: [DONE]\n\n" in caller.read_to_end()
+            assert exit_code(doomed) == 0
+    assert sorted(str(event["cause"]) for event in ended(doomed)) == ["ok", "ok"]
+    assert list((doomed.gateway.home / "spool").iterdir()) == []
