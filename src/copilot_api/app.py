@@ -27,6 +27,7 @@ from copilot_api.api.models import ModelList
 from copilot_api.api.routes import Endpoints, Router
 from copilot_api.api.server import GatewayServer
 from copilot_api.clock import Clock
+from copilot_api.config.binding import is_loopback
 from copilot_api.config.paths import DataDirectory
 from copilot_api.config.settings import Settings
 from copilot_api.errors import GatewayError
@@ -140,7 +141,7 @@ class _Gateway:
             CopilotClient(self._transport, self._sessions, clock),
             clock,
         )
-        door = Door(storage.keys, clock, is_open=settings.is_open)
+        door = Door(storage.keys, clock, is_open=settings.is_open, is_local=is_loopback(settings.host))
         limit = settings.max_body_bytes
         self.router = Router(
             Endpoints(

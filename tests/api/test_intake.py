@@ -67,7 +67,7 @@ def test_a_program_is_one_of_a_closed_list(agent: str, program: str) -> None:
     ],
 )  # fmt: skip
 def test_pages_of_this_machine_and_programs_may_call_an_open_gateway(headers: dict[str, str]) -> None:
-    refuse_foreign_page(head(**headers))
+    refuse_foreign_page(head(**headers), is_local=True)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_pages_of_this_machine_and_programs_may_call_an_open_gateway(headers: di
 )  # fmt: skip
 def test_pages_of_others_may_not(headers: dict[str, str]) -> None:
     with pytest.raises(BadRequest):
-        refuse_foreign_page(head(**headers))
+        refuse_foreign_page(head(**headers), is_local=True)
 
 
 # The body --------------------------------------------------------------------------------------------------------
@@ -101,6 +101,19 @@ def read(pieces: list[bytes], *, ends: bool = True, announced: int | None = None
     if coding is not None:
         headers["content_encoding"] = coding
     return asyncio.run(read_body(receive, head(**headers), 100))
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:4141", "127.0.0.1:4141", "127.1.2.3", "[::1]:4141"])
+def test_a_gateway_without_authentication_answers_to_the_names_of_this_machine(host: str) -> None:
+    refuse_foreign_page(head(host=host), is_local=True)
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:4141", "localhost.evil.example", "127.0.0.1.evil.example", ""])
+def test_a_name_that_was_made_to_lead_here_is_refused(host: str) -> None:
+    """DNS rebinding: the page is of our own site, as its browser sees it."""
+    with pytest.raises(BadRequest):
+        refuse_foreign_page(head(host=host), is_local=True)
+    refuse_foreign_page(head(host=host), is_local=False)  # another address was chosen on purpose: names are its owner's
 
 
 @pytest.mark.parametrize(

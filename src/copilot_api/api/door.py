@@ -14,10 +14,11 @@ _MAX_AGENT_BYTES = 256
 class Door:
     """Recognises callers. With authentication off everybody is the same client key, but no page of another site is."""
 
-    def __init__(self, keys: KeyService, clock: Clock, *, is_open: bool) -> None:
+    def __init__(self, keys: KeyService, clock: Clock, *, is_open: bool, is_local: bool = True) -> None:
         self._keys = keys
         self._clock = clock
         self._is_open = is_open
+        self._is_local = is_local
         self._clients: dict[bytes, str] = {}
         self._everybody = ApiKey("anonymous", "anonymous", Tier.CLIENT, "", clock.now())
 
@@ -41,7 +42,7 @@ class Door:
             await self._keys.refresh()
         secret = find_secret(head)
         if self._is_open and not secret.startswith("sk-cap-"):
-            refuse_foreign_page(head)
+            refuse_foreign_page(head, is_local=self._is_local)
             return self._everybody
         now = self._clock.now()
         key = self._keys.authenticate(secret, now)

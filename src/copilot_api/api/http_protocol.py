@@ -284,7 +284,7 @@ class HttpConnection(asyncio.Protocol):
                 "state": {},
                 "extensions": extensions,
             },
-            is_kept=self.parser.should_keep_alive() and not self.server.is_draining,
+            is_kept=self._may_be_kept(version),
             is_chunkable=version == "1.1",
         )
         extensions[EXCHANGE] = exchange
@@ -294,6 +294,11 @@ class HttpConnection(asyncio.Protocol):
         else:
             self.pipeline.append(exchange)
             self.pause_reading()
+
+    def _may_be_kept(self, version: str) -> bool:
+        # Chunks in HTTP/1.0 are a way to have two readers disagree on where the request ends (RFC 9112, 6.1).
+        is_odd = version == "1.0" and any([name == b"transfer-encoding" for name, _ in self.headers])
+        return self.parser.should_keep_alive() and not self.server.is_draining and not is_odd
 
     def _check_headers(self) -> None:
         if self.parser.should_upgrade() and self.parser.get_method() == b"CONNECT":

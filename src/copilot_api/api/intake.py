@@ -32,6 +32,7 @@ _CLIENTS = (
     ("python-requests", "requests"),
     ("node", "node"),
 )
+_LOOPBACK_HOST = re.compile(rb"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?\Z", re.IGNORECASE)
 _LOOPBACK_ORIGIN = re.compile(rb"https?://(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?\Z")
 
 
@@ -63,7 +64,7 @@ def client_program(user_agent: bytes) -> str:
     return "other"
 
 
-def refuse_foreign_page(head: RequestHead) -> None:
+def refuse_foreign_page(head: RequestHead, *, is_local: bool) -> None:
     """
     Without authentication, a page that the operator merely visits could spend the account: its requests name their
     origin.
@@ -71,6 +72,9 @@ def refuse_foreign_page(head: RequestHead) -> None:
     origin = head.get(b"origin", b"")
     if (origin and not _LOOPBACK_ORIGIN.match(origin)) or head.get(b"sec-fetch-site") == b"cross-site":
         raise BadRequest("a web page of another site may not call a gateway without authentication")
+    if is_local and not _LOOPBACK_HOST.match(head.get(b"host", b"localhost")):
+        # A page whose name was made to lead here (DNS rebinding) is of our own site, as the browser sees it.
+        raise BadRequest("a gateway without authentication answers to the names of this machine only")
 
 
 async def read_body(receive: Receive, head: RequestHead, limit: int, exchange: Exchange | None = None) -> bytes:
