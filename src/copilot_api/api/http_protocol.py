@@ -35,6 +35,7 @@ WRITE_STALL_SECONDS = 300.0
 LINGER_SECONDS = 5.0
 """How long the rest of a refused body is read and dropped, so that the client gets to see the refusal."""
 BODY_HIGH_WATER = 1024 * 1024
+MAX_PIPELINED = 1024
 
 _MAX_TARGETS = 256
 _MAX_TARGET_BYTES = 256
@@ -292,8 +293,10 @@ class HttpConnection(asyncio.Protocol):
         if self.current is None:
             self.start(exchange)
         else:
+            # Reading goes on: a client that hangs up behind what it has sent ahead would not be noticed otherwise.
             self.pipeline.append(exchange)
-            self.pause_reading()
+            if len(self.pipeline) > MAX_PIPELINED:
+                self.refuse(BadRequest(f"more than {MAX_PIPELINED} requests were sent ahead of their answers"))
 
     def _may_be_kept(self, version: str) -> bool:
         # Chunks in HTTP/1.0 are a way to have two readers disagree on where the request ends (RFC 9112, 6.1).
@@ -319,7 +322,10 @@ class HttpConnection(asyncio.Protocol):
         exchange.add_body(body)
         self.deadline = self.loop.time() + BODY_SILENCE_SECONDS
         if exchange.waiting_bytes > BODY_HIGH_WATER:
-            self.pause_reading()
+            if exchange is self.current:
+                self.pause_reading()
+            else:
+                self.refuse(BadRequest(f"more than {BODY_HIGH_WATER} bytes were sent ahead of their turn"))
 
     def on_message_complete(self) -> None:
         """See httptools."""
@@ -462,8 +468,7 @@ class HttpConnection(asyncio.Protocol):
 
     def body_taken(self) -> None:
         """See `Carrier`."""
-        if not self.pipeline:
-            self.resume_reading()
+        self.resume_reading()
 
     async def drain(self) -> None:
         """See `Carrier`."""

@@ -94,7 +94,7 @@ class GatewayServer(uvicorn.Server):
             ticks += 1
             if ticks % 10 == 0:
                 self._tick()
-            await asyncio.sleep(0.1)
+                await asyncio.sleep(0.1)
         for server in self.servers:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1.0):
