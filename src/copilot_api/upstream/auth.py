@@ -99,7 +99,7 @@ class CopilotSessions:
 
     async def renew_after(self, refused: CopilotSession) -> None:
         """
-        The upstream refused this session: have another, unless somebody already got one. A failure shows at the next
+        The upstream refused a session: have another, unless somebody already got one. A failure shows at the next
         `get`.
         """
         if self._session is refused:
