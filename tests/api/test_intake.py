@@ -108,7 +108,9 @@ def test_a_gateway_without_authentication_answers_to_the_names_of_this_machine(h
     refuse_foreign_page(head(host=host), is_local=True)
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:4141", "localhost.evil.example", "127.0.0.1.evil.example", ""])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:4141", "localhost.evil.example", "127.0.0.1.evil.example", ""]
+)
 def test_a_name_that_was_made_to_lead_here_is_refused(host: str) -> None:
     """DNS rebinding: the page is of our own site, as its browser sees it."""
     with pytest.raises(BadRequest):

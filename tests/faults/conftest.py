@@ -22,5 +22,6 @@ def pair(_pair: Pair) -> Iterator[Pair]:
     _pair.forget()
     _pair.tell(*_pair.untold_events())
     yield _pair
+    _pair.hang_up()
     _pair.calm()
     assert _pair.simulator.stats["failures"] == []

@@ -33,6 +33,7 @@ class Pair:
         self.key = (gateway.home / "admin.key.txt").read_text().strip()
         """The bootstrap key: whatever holds for a client key holds for it, and it costs no command."""
         self._told: set[str] = set()
+        self._callers: list[Caller] = []
 
     @property
     def url(self) -> str:
@@ -65,9 +66,20 @@ class Pair:
 
     def open(self, body: dict[str, Any], *, path: str = CHAT, receive_buffer: int | None = None) -> Caller:
         """A call whose answer is left to the test, as the socket is."""
-        caller = Caller(self.url, receive_buffer=receive_buffer)
+        caller = self.connect(receive_buffer=receive_buffer)
         caller.send_call(self.key, body, path=path)
         return caller
+
+    def connect(self, *, receive_buffer: int | None = None) -> Caller:
+        """A connection on which nothing was said yet."""
+        caller = Caller(self.url, receive_buffer=receive_buffer)
+        self._callers.append(caller)
+        return caller
+
+    def hang_up(self) -> None:
+        """Close what tests have left open: those that failed."""
+        while self._callers:
+            self._callers.pop().close()
 
     def settle(self) -> list[dict[str, Any]]:
         """

@@ -23,6 +23,19 @@ def holdings(pid: int) -> Holdings:
     )
 
 
+def steady(pid: int, seconds: float = 5.0) -> Holdings:
+    """What it holds once that does not change any more: what has just been closed is still being let go of."""
+    deadline = time.monotonic() + seconds
+    last, since = holdings(pid), time.monotonic()
+    while time.monotonic() - since < 0.2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+        now = holdings(pid)
+        if (now.descriptors, now.threads) != (last.descriptors, last.threads):
+            since = time.monotonic()
+        last = now
+    return last
+
+
 def settled(pid: int, baseline: Holdings, seconds: float = 5.0) -> Holdings:
     """What it holds once it has let go of all beyond `baseline`; what it still holds if it does not."""
     deadline = time.monotonic() + seconds

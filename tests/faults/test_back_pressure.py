@@ -1,12 +1,13 @@
 """A client that does not read holds up its own upstream call and nothing else: memory stays bounded, others go on."""
 
+import statistics
 import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.faults.client import Caller, chat, poll
-from tests.faults.pair import Pair
+from tests.faults.pair import SLACK_SECONDS, Pair
 from tests.faults.process import Holdings, holdings
 
 TOKENS = 100_000
@@ -14,7 +15,7 @@ TOKENS = 100_000
 CLIENTS = 4
 BOUND_BYTES = 3 * 1024 * 1024
 """What a client that does not read may cost."""
-OTHERS_SECONDS = 0.5
+OTHERS_SECONDS = 0.1
 
 
 @pytest.fixture
@@ -46,7 +47,10 @@ def wait_until_it_stands_still(pair: Pair) -> None:
 
 @pytest.fixture
 def baseline(pair: Pair) -> Holdings:
-    """What the gateway held before."""
+    """What the gateway held before, once it has had some streams."""
+    for number in range(20):
+        assert pair.ask(f"warm up, {number}", stream=True).status == 200
+    pair.settle()
     return holdings(pair.pid)
 
 
@@ -62,11 +66,13 @@ def test_the_upstream_is_read_no_faster_than_its_client_reads(
 
 def test_others_are_served_as_ever(pair: Pair, starved: list[Caller]) -> None:
     wait_until_it_stands_still(pair)
+    seconds: list[float] = []
     for number in range(20):
         began = time.monotonic()
-        answer = pair.ask(stream=number % 2 == 0)
-        assert answer.status == 200
-        assert time.monotonic() - began < OTHERS_SECONDS
+        assert pair.ask(stream=number % 2 == 0).status == 200
+        seconds.append(time.monotonic() - began)
+    assert statistics.median(seconds) < OTHERS_SECONDS
+    assert max(seconds) < OTHERS_SECONDS + SLACK_SECONDS
 
 
 def test_a_client_that_reads_again_gets_the_whole_answer(pair: Pair, starved: list[Caller]) -> None:

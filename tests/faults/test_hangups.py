@@ -137,7 +137,7 @@ def test_the_upstream_call_ends_at_once_and_is_one_event(
 @pytest.mark.parametrize("end", ENDINGS)
 def test_a_client_that_leaves_while_it_uploads_its_body_reaches_no_upstream(pair: Pair, end: Ending) -> None:
     body = json.dumps(chat("x" * 3_000_000)).encode()
-    caller = Caller(pair.url)
+    caller = pair.connect()
     caller.send_head(pair.key, len(body))
     caller.socket.sendall(body[: len(body) // 2])
     end(caller)
@@ -149,7 +149,7 @@ def test_a_client_that_leaves_while_it_uploads_its_body_reaches_no_upstream(pair
 
 @pytest.mark.parametrize("end", ENDINGS)
 def test_a_client_that_leaves_before_it_has_said_what_it_wants_is_no_event(pair: Pair, end: Ending) -> None:
-    caller = Caller(pair.url)
+    caller = pair.connect()
     caller.socket.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\nauthorization: Bea")
     end(caller)
     assert pair.settle() == []

@@ -60,7 +60,8 @@ class _Forward(socketserver.StreamRequestHandler):
 
     def _hang_up_with_the_client(self, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
-            self.connection.recv(1)
+            self.connection.recv(1)  # nothing, or a reset
+        with contextlib.suppress(OSError):
             target.shutdown(socket.SHUT_RDWR)
 
 

@@ -170,6 +170,7 @@ def _key_in(text: str) -> str:
     return found.group()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_nothing_that_is_secret_is_written_anywhere(log_format: str, home: Path) -> None:
     with Simulator() as simulator:

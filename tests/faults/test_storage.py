@@ -59,7 +59,7 @@ class Caller:
     def see_that_all_is_stored(self) -> None:
         """In the database, once, and as it was."""
         wait_until(lambda: len(read_events(self.gateway.home)) >= len(self.expected), 15, "the events arrive")
-        events = self.gateway.events()
+        events = read_events(self.gateway.home)
         stored = {event["request_id"]: (event["cause"], event["output_tokens"]) for event in events}
         assert len(stored) == len(events)
         assert stored == self.expected
@@ -81,6 +81,16 @@ def gateway(upstream: Simulator, home: Path) -> Iterator[GatewayProcess]:
 @pytest.fixture
 def caller(gateway: GatewayProcess) -> Caller:
     return Caller(gateway)
+
+
+@pytest.fixture(scope="module")
+def survivor(upstream: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
+    """The caller of a gateway that goes through one outage after the other, and ends cleanly after them all."""
+    home = tmp_path_factory.mktemp("survivor") / "home"
+    with GatewayProcess(home, upstream.url) as gateway:
+        yield Caller(gateway)
+        assert gateway.stop() == 0
+    assert list((home / "spool").iterdir()) == []
 
 
 def readiness(gateway: GatewayProcess) -> tuple[int, dict[str, str]]:
@@ -155,12 +165,9 @@ def directory_in_place_of_the_database(gateway: GatewayProcess) -> Generator[Non
     ],
 )
 def test_calls_are_answered_and_their_events_arrive_later(
-    gateway: GatewayProcess,
-    caller: Caller,
-    outage: Callable[[GatewayProcess], AbstractContextManager[None]],
-    check: str,
-    reason: str,
+    survivor: Caller, outage: Callable[[GatewayProcess], AbstractContextManager[None]], check: str, reason: str
 ) -> None:
+    caller, gateway = survivor, survivor.gateway
     caller.call()
     with outage(gateway):
         caller.call(5)
@@ -175,11 +182,10 @@ def test_calls_are_answered_and_their_events_arrive_later(
     caller.call()
     caller.see_that_all_is_stored()
     wait_until(lambda: readiness(gateway) == (200, {}), 10, "ready again")
-    assert gateway.stop() == 0
-    assert list((gateway.home / "spool").iterdir()) == []
 
 
-def test_a_journal_whose_directory_is_removed_goes_on(gateway: GatewayProcess, caller: Caller) -> None:
+def test_a_journal_whose_directory_is_removed_goes_on(survivor: Caller) -> None:
+    caller, gateway = survivor, survivor.gateway
     caller.call()
     shutil.rmtree(gateway.home / "spool")
     caller.call(5)
@@ -201,7 +207,8 @@ def test_a_journal_that_is_cut_short_costs_no_call(gateway: GatewayProcess, call
     assert gateway.process.poll() is None
 
 
-def test_a_database_that_was_replaced_is_not_ready(gateway: GatewayProcess, caller: Caller) -> None:
+def test_a_database_that_was_replaced_is_not_ready(survivor: Caller) -> None:
+    caller, gateway = survivor, survivor.gateway
     caller.call()
     with directory_in_place_of_the_database(gateway):
         caller.call(5)
@@ -331,6 +338,9 @@ def test_a_kill_while_the_database_is_locked_loses_nothing(gateway: GatewayProce
         gateway.stop(signal.SIGKILL)
     gateway.start()
     caller.see_that_all_is_stored()
+    told = gateway.events()
+    assert {event["request_id"] for event in told} == set(caller.expected)
+    assert len(told) == len(caller.expected)
 
 
 @pytest.mark.slow
