@@ -158,15 +158,15 @@ def test_a_client_that_leaves_before_it_has_said_what_it_wants_is_no_event(pair:
 @pytest.mark.parametrize("end", ENDINGS)
 def test_a_client_that_leaves_while_the_gateway_waits_for_its_token_is_one_event(pair: Pair, end: Ending) -> None:
     """Its event does not wait for the token."""
-    pair.fault("slow-headers", endpoint=TOKEN_PATH, count=1, seconds=1)
+    pair.fault("slow-headers", endpoint=TOKEN_PATH, count=1, seconds=0.6)
     pair.simulator.post("/_sim/expire-tokens")
     caller = pair.open(chat())
     pair.wait_for(lambda: any(request["path"] == TOKEN_PATH for request in pair.simulator.requests))
     end(caller)
-    pair.wait_for(pair.untold_events, seconds=0.8)
+    pair.wait_for(pair.untold_events, seconds=0.5)
     (event,) = pair.settle()
     assert (event["cause"], event["status"]) == ("client_aborted", 0)
-    assert event["duration"] < 1
+    assert event["duration"] < 0.5
     assert len(pair.upstream_calls()) == 2  # one was refused for its token; the other is of `settle`
 
 
@@ -215,7 +215,7 @@ def test_a_client_that_has_sent_more_and_hangs_up_is_noticed(pair: Pair, end: En
     pair.in_flight(before["in_flight"] + 1)
     body = json.dumps(chat("x" * size)).encode()
     caller.send_head(pair.key, len(body))
-    caller.socket.settimeout(0.5)
+    caller.socket.settimeout(0.2)
     with contextlib.suppress(TimeoutError, ConnectionError):  # it need not be taken
         caller.socket.sendall(body)
     end(caller)

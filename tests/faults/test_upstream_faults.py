@@ -6,6 +6,7 @@ whole; there is one event with the right cause; nothing leaks; the next call wor
 import signal
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -223,14 +224,18 @@ def test_an_upstream_that_does_not_listen_is_an_error_and_the_next_one_works(doo
     doomed.settle()
     port = urlsplit(doomed.simulator.url).port
     doomed.simulator.stop(signal.SIGKILL)
-    for stream in (False, True):
-        answer = doomed.ask(stream=stream)
+    with ThreadPoolExecutor() as pool:
+        answers = list(pool.map(lambda stream: doomed.ask(stream=stream), (False, True)))
+    for answer in answers:
         assert (answer.status, answer.error["code"]) == (502, "upstream_error")
         assert "cannot be reached" in answer.error["message"]
         assert int(answer.headers["retry-after"]) >= 1
-        event = last_event(doomed)
-        assert (event["cause"], event["status"], event["request_id"]) == ("upstream_error", 502, answer.request_id)
-        assert not event["usage_unknown"]  # nobody can have worked on it
+    doomed.wait_for(lambda: len(doomed.untold_events()) == 2)
+    events = doomed.untold_events()
+    assert {event["request_id"] for event in events} == {answer.request_id for answer in answers}
+    assert {(event["cause"], event["status"]) for event in events} == {("upstream_error", 502)}
+    assert not any(event["usage_unknown"] for event in events)  # nobody can have worked on it
+    doomed.tell(*events)
     assert http_json("GET", f"{doomed.url}/readyz")[0] == 200  # it is the upstream that is not well
     doomed.simulator.arguments[-1] = str(port)
     doomed.simulator.start()

@@ -102,6 +102,7 @@ class HttpConnection(asyncio.Protocol):
         "current",
         "deadline",
         "drained",
+        "head_bound",
         "headers",
         "is_closing",
         "is_deaf",
@@ -115,6 +116,7 @@ class HttpConnection(asyncio.Protocol):
         "parsing",
         "pipeline",
         "quiet_bytes",
+        "read_bytes",
         "refusal",
         "scheme",
         "server",
@@ -140,6 +142,9 @@ class HttpConnection(asyncio.Protocol):
         self.headers: list[tuple[bytes, bytes]] = []
         self.quiet_bytes = 0
         """Bytes since the parser last had something to show for them: headers, trailers, or chunk extensions."""
+        self.head_bound = 0
+        """The most that the head which is being read can hold: only one that may be too large is added up."""
+        self.read_bytes = 0
         self.is_in_headers = False
         self.deadline = 0.0
         self.refusal: GatewayError | None = None
@@ -214,6 +219,8 @@ class HttpConnection(asyncio.Protocol):
             self.refuse(HeadersTooLarge("the request's headers or trailers do not end"))
             return
         self.quiet_bytes += len(data)
+        self.head_bound += len(data)
+        self.read_bytes = len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -308,7 +315,7 @@ class HttpConnection(asyncio.Protocol):
             raise BadRequest("this is a gateway to models, not a proxy: CONNECT is not possible")
         if len(self.headers) > MAX_HEADER_COUNT:
             raise HeadersTooLarge(f"the request has more than {MAX_HEADER_COUNT} headers")
-        if self.quiet_bytes > MAX_HEADER_BYTES or self.pipeline or self.current is not None:
+        if self.head_bound > MAX_HEADER_BYTES:
             size = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
             if size > MAX_HEADER_BYTES:
                 raise HeadersTooLarge(f"the request's headers are over {MAX_HEADER_BYTES} bytes")
@@ -330,6 +337,7 @@ class HttpConnection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """See httptools."""
         self.quiet_bytes = 0
+        self.head_bound = self.read_bytes  # the next head may have begun in this read
         exchange, self.parsing = self.parsing, None
         if exchange is None:
             return

@@ -3,6 +3,7 @@
 import re
 
 from copilot_api.api.http_exchange import Exchange, Receive
+from copilot_api.config.binding import is_loopback
 from copilot_api.errors import BadRequest, BodyTooLarge, UnsupportedMediaType
 
 _CLIENTS = (
@@ -32,7 +33,6 @@ _CLIENTS = (
     ("python-requests", "requests"),
     ("node", "node"),
 )
-_LOOPBACK_HOST = re.compile(rb"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?\Z", re.IGNORECASE)
 _LOOPBACK_ORIGIN = re.compile(rb"https?://(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?\Z")
 
 
@@ -72,9 +72,15 @@ def refuse_foreign_page(head: RequestHead, *, is_local: bool) -> None:
     origin = head.get(b"origin", b"")
     if (origin and not _LOOPBACK_ORIGIN.match(origin)) or head.get(b"sec-fetch-site") == b"cross-site":
         raise BadRequest("a web page of another site may not call a gateway without authentication")
-    if is_local and not _LOOPBACK_HOST.match(head.get(b"host", b"localhost")):
+    if is_local and not is_loopback(_host_name(head.get(b"host", b"localhost"))):
         # A page whose name was made to lead here (DNS rebinding) is of our own site, as the browser sees it.
         raise BadRequest("a gateway without authentication answers to the names of this machine only")
+
+
+def _host_name(host: bytes) -> str:
+    """The name in a `Host` header, without the port."""
+    text = host.decode("latin-1").strip()
+    return text.partition("]")[0] + "]" if text.startswith("[") else text.partition(":")[0]
 
 
 async def read_body(receive: Receive, head: RequestHead, limit: int, exchange: Exchange | None = None) -> bytes:
