@@ -9,12 +9,11 @@ import pytest
 
 from copilot_api.api.door import Door
 from copilot_api.api.endpoint import KEEP_ALIVE, Endpoint, HttpAnswer
-from copilot_api.api.http_exchange import CLIENT_GONE
 from copilot_api.api.http_protocol import BODY_SILENCE_SECONDS
 from copilot_api.errors import BadRequest, GatewayError, RateLimited, UpstreamCut, UpstreamFailed
 from copilot_api.gateway.call import Answer, Call
 from copilot_api.gateway.exchange import Gateway
-from copilot_api.gateway.settlement import Record, Settlement
+from copilot_api.gateway.settlement import CLIENT_GONE, Record, Settlement
 from copilot_api.gateway.surface import CHAT_SURFACE
 from copilot_api.keys.models import ApiKey
 from copilot_api.keys.service import IssuedKey

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from copilot_api.api.http_exchange import CLIENT_GONE, EXCHANGE, Application, Receive, Scope, Send
+from copilot_api.api.http_exchange import EXCHANGE, Application, Receive, Scope, Send
 from copilot_api.api.http_protocol import (
     BODY_HIGH_WATER,
     BODY_SILENCE_SECONDS,
@@ -21,6 +21,7 @@ from copilot_api.api.http_protocol import (
     MAX_HEADER_COUNT,
     HttpServer,
 )
+from copilot_api.gateway.settlement import CLIENT_GONE
 from tests.api.wire import Answer, Held, Wire, answer_with, closing, echo, get, post, read_whole, run
 
 PROPERTY = settings(derandomize=True, deadline=None, database=None)

@@ -9,12 +9,13 @@ import traceback
 
 from copilot_api.api.door import Door
 from copilot_api.api.errors import error_body, error_event, new_request_id
-from copilot_api.api.http_exchange import CLIENT_GONE, EXCHANGE, Exchange, Receive, Scope, Send
+from copilot_api.api.http_exchange import EXCHANGE, Exchange, Receive, Scope, Send
 from copilot_api.api.intake import read_body
 from copilot_api.clock import Clock
 from copilot_api.errors import GatewayError, InternalError, ShuttingDown
 from copilot_api.gateway.call import Call
 from copilot_api.gateway.exchange import Gateway
+from copilot_api.gateway.settlement import CLIENT_GONE
 from copilot_api.gateway.surface import Surface
 from copilot_api.observability.events import CallCrashed, Observer
 

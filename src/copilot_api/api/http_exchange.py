@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
 from copilot_api.errors import GatewayError, InternalError
+from copilot_api.gateway.settlement import CLIENT_GONE
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -21,7 +22,6 @@ An ASGI extension: the `Exchange` itself, for applications on the data path.
 wait there is (queue, upstream, back-off) without each having to watch a socket. `respond` and `write` send without a
 message for each step.
 """
-CLIENT_GONE = "client gone"
 ASGI = {"version": "3.0", "spec_version": "2.4"}
 
 _PHRASES = {status.value: status.phrase for status in http.HTTPStatus}

@@ -16,10 +16,10 @@ from copilot_api.gateway.plan import Plan
 from copilot_api.observability.events import CallEnded, Observer
 from copilot_api.observability.logs import strike_secrets
 from copilot_api.protocols.base import AnswerMeter, ParsedRequest
+from copilot_api.upstream.identities import DEFAULT_IDENTITY
 from copilot_api.usage.models import Cause, UsageEvent
 from copilot_api.usage.recorder import UsageRecorder
 
-IDENTITY_ID = "default"
 _MAX_NAME = 200
 _EFFORTS = {"none", "minimal", "low", "medium", "high", "xhigh", "max"}
 CLIENT_GONE = "client gone"
@@ -107,7 +107,7 @@ class Record:
         """The call is admitted and goes upstream now. From here on it is in the ledger, whatever happens to us."""
         self._plan = plan
         event = self._event
-        event.identity_id = IDENTITY_ID
+        event.identity_id = DEFAULT_IDENTITY
         event.upstream_model, event.upstream_endpoint = plan.model.id, plan.upstream_endpoint
         event.queue_seconds = queue_seconds
         event.usage_unknown = True
