@@ -173,7 +173,9 @@ def test_the_time_to_drain_is_bounded(upstream: Simulator, home: Path) -> None:
             assert b'"code":"shutting_down"' in received
             assert b"[DONE]" not in received
             assert exit_code(pair) == 0
-            assert 1 <= time.monotonic() - began < 1 + 3 * AT_ONCE_SECONDS  # two cores, two tests at once: 1.6 s were seen
+            assert (
+                1 <= time.monotonic() - began < 1 + 3 * AT_ONCE_SECONDS
+            )  # two cores, two tests at once: 1.6 s were seen
         assert [event["cause"] for event in ended(pair)] == ["interrupted"]
         pair.calm()
 
