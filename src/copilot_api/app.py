@@ -13,6 +13,7 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import uvloop
 
@@ -22,6 +23,8 @@ from copilot_api.admission.service import Admission
 from copilot_api.api.account import Token, Usage
 from copilot_api.api.door import Door
 from copilot_api.api.endpoint import Endpoint
+from copilot_api.api.envelopes import anthropic_envelope, gemini_envelope
+from copilot_api.api.errors import ANTHROPIC, GEMINI
 from copilot_api.api.health import Readiness, healthz
 from copilot_api.api.models import ModelList
 from copilot_api.api.routes import Endpoints, Router
@@ -31,9 +34,18 @@ from copilot_api.config.binding import is_loopback
 from copilot_api.config.paths import DataDirectory
 from copilot_api.config.settings import Settings
 from copilot_api.errors import GatewayError
+from copilot_api.gateway.counting import CountForm, TokenCounts, render_anthropic_count
 from copilot_api.gateway.exchange import Gateway
 from copilot_api.gateway.settlement import Settlement
-from copilot_api.gateway.surface import CHAT_SURFACE, EMBEDDINGS_SURFACE
+from copilot_api.gateway.surfaces import (
+    CHAT_SURFACE,
+    COUNT_TOKENS_SURFACE,
+    EMBEDDINGS_SURFACE,
+    GEMINI_COUNT_SURFACE,
+    GEMINI_SURFACE,
+    MESSAGES_SURFACE,
+    RESPONSES_SURFACE,
+)
 from copilot_api.keys.repository import KeyRepository
 from copilot_api.keys.service import KeyService
 from copilot_api.observability.events import (
@@ -46,6 +58,9 @@ from copilot_api.observability.events import (
     TokenRenewed,
 )
 from copilot_api.observability.health import Health
+from copilot_api.protocols.gemini import response as gemini_response
+from copilot_api.protocols.messages import native as messages_native
+from copilot_api.tokens.counter import TokenCounter
 from copilot_api.upstream.auth import CopilotSession, CopilotSessions
 from copilot_api.upstream.catalog import CatalogKeeper
 from copilot_api.upstream.client import CopilotClient
@@ -134,20 +149,36 @@ class _Gateway:
             gap = MinimumGap(settings.minimum_gap_seconds, is_waiting=settings.is_gap_waited)
         if settings.is_approval_manual and surroundings.ask is not None:
             approval = Approval(surroundings.ask)
+        upstream_client = CopilotClient(self._transport, self._sessions, clock)
         gateway = Gateway(
             Settlement(self._recorder, clock, observe, is_watched=settings.is_verbose),
             self._catalog,
             Admission(clock, gap=gap, approval=approval),
-            CopilotClient(self._transport, self._sessions, clock),
+            upstream_client,
             clock,
+            settings.aliases,
         )
         door = Door(storage.keys, clock, is_open=settings.is_open, is_local=is_loopback(settings.host))
-        limit = settings.max_body_bytes
+        endpoint = partial(
+            Endpoint, door=door, gateway=gateway, clock=clock, observe=observe, max_body_bytes=settings.max_body_bytes
+        )
+        anthropic = partial(endpoint, errors=ANTHROPIC, read_envelope=anthropic_envelope)
+        gemini = partial(endpoint, errors=GEMINI, read_envelope=gemini_envelope)
+        counter = TokenCounter()
+        counts = TokenCounts(
+            gateway, upstream_client, counter.count, CountForm(render_anthropic_count, messages_native.render_count)
+        )
+        gemini_counts = TokenCounts(gateway, upstream_client, counter.count, CountForm(gemini_response.render_count))
         self.router = Router(
             Endpoints(
-                chat=Endpoint(CHAT_SURFACE, door, gateway, clock, observe, max_body_bytes=limit),
-                embeddings=Endpoint(EMBEDDINGS_SURFACE, door, gateway, clock, observe, max_body_bytes=limit),
-                models=ModelList(door, self._catalog),
+                chat=endpoint(CHAT_SURFACE),
+                responses=endpoint(RESPONSES_SURFACE),
+                messages=anthropic(MESSAGES_SURFACE),
+                count_tokens=anthropic(COUNT_TOKENS_SURFACE, exchange=counts.exchange),
+                embeddings=endpoint(EMBEDDINGS_SURFACE),
+                gemini=gemini(GEMINI_SURFACE),
+                gemini_count=gemini(GEMINI_COUNT_SURFACE, exchange=gemini_counts.exchange),
+                models=ModelList(door, self._catalog, settings.aliases),
                 usage=Usage(door, storage.usage, github, self._sessions, clock),
                 token=Token(door, self._sessions),
                 healthz=healthz,

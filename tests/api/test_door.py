@@ -19,7 +19,7 @@ def enter(door: Door, given: dict[str, str] | None = None, *, admin: bool = Fals
     pairs = [
         (name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in {**named, **(given or {})}.items()
     ]
-    head = door.read_head({"headers": pairs})
+    head = door.read_head({"headers": pairs, "query_string": b"", "path": "/v1/models"})
     return asyncio.run(door.authenticate_admin(head) if admin else door.authenticate(head))
 
 

@@ -8,21 +8,25 @@ from typing import Any, cast
 import pytest
 
 from copilot_api.api.door import Door
-from copilot_api.api.endpoint import KEEP_ALIVE, Endpoint, HttpAnswer
+from copilot_api.api.endpoint import Endpoint, HttpAnswer
 from copilot_api.api.http_protocol import BODY_SILENCE_SECONDS
 from copilot_api.errors import BadRequest, GatewayError, RateLimited, UpstreamCut, UpstreamFailed
 from copilot_api.gateway.call import Answer, Call
 from copilot_api.gateway.exchange import Gateway
 from copilot_api.gateway.settlement import CLIENT_GONE, Record, Settlement
-from copilot_api.gateway.surface import CHAT_SURFACE
+from copilot_api.gateway.surfaces import CHAT_SURFACE
 from copilot_api.keys.models import ApiKey
 from copilot_api.keys.service import IssuedKey
 from copilot_api.observability.events import CallCrashed, CallEnded, Observation
+from copilot_api.protocols.chat.stream import ChatStream
 from copilot_api.usage.models import Cause, UsageEvent
 from copilot_api.usage.recorder import UsageRecorder
 from tests.api.wire import Reply, Wire, ask, get, post
 from tests.fakes import FakeClock
 
+KEEP_ALIVE = b": keep-alive\n\n"
+EVENTS = b"text/event-stream; charset=utf-8"
+STREAM = ChatStream(model="m", wants_usage=False, choices=1, now=0)
 Exchanging = Callable[[Call, ApiKey, Record, Answer], Awaitable[None]]
 
 
@@ -86,7 +90,8 @@ def test_a_whole_answer_goes_out_with_its_request_id(door: Door, clock: FakeCloc
 
 def test_a_stream_goes_out_as_events_that_no_proxy_holds_back(door: Door, clock: FakeClock, client: IssuedKey) -> None:
     async def exchanging(call: Call, key: ApiKey, record: Record, answer: Answer) -> None:
-        await answer.keep_alive()
+        answer.begin(STREAM, EVENTS)
+        await answer.write(KEEP_ALIVE)
         await answer.write(b"data: 1\n\n")
         await answer.end(b"data: [DONE]\n\n")
 
@@ -142,6 +147,7 @@ def test_a_failure_inside_a_stream_is_an_event_and_no_clean_end(
 ) -> None:
     async def exchanging(call: Call, key: ApiKey, record: Record, answer: Answer) -> None:
         record.answering()
+        answer.begin(STREAM, EVENTS)
         await answer.write(b"data: 1\n\n")
         raise UpstreamCut("it broke off")
 
@@ -158,7 +164,8 @@ def test_a_failure_inside_a_stream_is_an_event_and_no_clean_end(
 def test_a_failure_after_a_keep_alive_is_an_event(door: Door, clock: FakeClock, client: IssuedKey) -> None:
     async def exchanging(call: Call, key: ApiKey, record: Record, answer: Answer) -> None:
         record.answering()
-        await answer.keep_alive()
+        answer.begin(STREAM, EVENTS)
+        await answer.write(KEEP_ALIVE)
         raise UpstreamFailed("broken")
 
     reply = Bench(door, clock, exchanging).call(client.secret)
@@ -173,6 +180,7 @@ def test_a_defect_of_ours_is_told_to_the_operator_and_not_to_the_caller(
     async def exchanging(call: Call, key: ApiKey, record: Record, answer: Answer) -> None:
         if is_started:
             record.answering()
+            answer.begin(STREAM, EVENTS)
             await answer.write(b"data: 1\n\n")
         raise KeyError("a secret detail")
 
@@ -282,6 +290,7 @@ def test_a_call_that_the_shutdown_ends_is_told_so(
     async def exchanging(call: Call, key: ApiKey, record: Record, answer: Answer) -> None:
         if is_started:
             record.answering()
+            answer.begin(STREAM, EVENTS)
             await answer.write(b"data: 1\n\n")
         begun.append(key.id)
         await asyncio.sleep(3600)
@@ -316,6 +325,7 @@ def test_an_answer_is_the_same_with_and_without_an_exchange(
         assert isinstance(answer, HttpAnswer)
         assert (answer._exchange is not None) == has_exchange
         states = [answer.is_started]
+        answer.begin(STREAM, EVENTS)
         await answer.write(b"data: 1\n\n")
         states.append(answer.is_started)
         assert states == [False, True]

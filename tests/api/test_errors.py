@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from copilot_api.api.errors import error_body, error_event, new_request_id
+from copilot_api.api.errors import ANTHROPIC, GEMINI, OPENAI, error_form_for, new_request_id
 from copilot_api.errors import BadRequest, GatewayError, RateLimited, UpstreamRefused
 
 
@@ -26,7 +26,7 @@ def test_a_request_id_is_ours_and_unique_and_in_order() -> None:
     ],
 )  # fmt: skip
 def test_an_error_is_the_openai_envelope(error: GatewayError) -> None:
-    document = json.loads(error_body(error, "req_1"))
+    document = json.loads(OPENAI.body(error, "req_1"))
     assert list(document) == ["error"]
     assert document["error"].keys() == {"message", "type", "param", "code"}
     assert document["error"]["message"].startswith(error.message)
@@ -37,7 +37,7 @@ def test_an_error_is_the_openai_envelope(error: GatewayError) -> None:
 
 
 def test_a_hint_follows_the_message() -> None:
-    message = json.loads(error_body(BadRequest("wrong", hint="do it right"), "r"))["error"]["message"]
+    message = json.loads(OPENAI.body(BadRequest("wrong", hint="do it right"), "r"))["error"]["message"]
     assert message == "wrong; do it right (request id: r)"
 
 
@@ -50,13 +50,30 @@ def test_a_text_that_is_no_unicode_is_no_crash(text: str) -> None:
         BadRequest("x", hint=text),
         BadRequest("x", upstream_code=text),
     ):
-        assert json.loads(error_body(error, "r"))["error"]["type"] == "invalid_request_error"
+        assert json.loads(OPENAI.body(error, "r"))["error"]["type"] == "invalid_request_error"
 
 
-def test_an_error_inside_a_stream_is_one_event() -> None:
-    event = error_event(BadRequest("two\nlines\r\n\u2028"), "r")
-    assert event.startswith(b"data: {")
-    assert event.endswith(b"}\n\n")
-    assert b"\n" not in event[:-2]
-    assert b"\r" not in event
-    assert json.loads(event[6:])["error"]["code"] == "invalid_request"
+@pytest.mark.parametrize(
+    ("path", "headers", "form"),
+    [
+        ("/v1/chat/completions", [], OPENAI),
+        ("/nothing", [], OPENAI),
+        ("/v1/messages", [], ANTHROPIC),
+        ("/messages/count_tokens", [], ANTHROPIC),
+        ("/v1/models", [(b"anthropic-version", b"2023-06-01")], ANTHROPIC),
+        ("/v1/models", [], OPENAI),
+        ("/v1beta/models/x:generateContent", [], GEMINI),
+    ],
+)
+def test_pitfall_108_each_ecosystem_reads_its_own_envelope(
+    path: str, headers: list[tuple[bytes, bytes]], form: object
+) -> None:
+    assert error_form_for(path, headers) is form
+
+
+def test_pitfall_108_the_envelopes() -> None:
+    error = BadRequest("wrong", param="x")
+    assert json.loads(ANTHROPIC.body(error, "r"))["error"]["type"] == "invalid_request_error"
+    assert json.loads(ANTHROPIC.body(error, "r"))["request_id"] == "r"
+    assert json.loads(GEMINI.body(error, "r"))["error"]["status"] == "INVALID_ARGUMENT"
+    assert (OPENAI.status(error), ANTHROPIC.status(error), GEMINI.status(error)) == (400, 400, 400)

@@ -10,6 +10,7 @@ from openai.types import Model
 from copilot_api.api.door import Door
 from copilot_api.api.models import ModelList
 from copilot_api.api.routes import Endpoints, Router
+from copilot_api.config.settings import ModelAlias
 from copilot_api.errors import GatewayError, UpstreamFailed
 from copilot_api.keys.models import KeyPolicy
 from copilot_api.keys.service import IssuedKey
@@ -32,6 +33,9 @@ CATALOG: dict[str, Any] = {
         {"id": "vendor/odd name", "name": "Odd", "vendor": "X", "supported_endpoints": ["/chat/completions"]},
     ]
 }  # fmt: skip
+
+
+ALIASES = {"fast": ModelAlias("gpt-4.1"), "gone": ModelAlias("nowhere")}
 
 
 class StubGitHub(GitHub):
@@ -57,15 +61,16 @@ class ReadySessions(CopilotSessions):
         return CopilotSession("bearer", "https://api", float("inf"), float("inf"))
 
 
-def get(door: Door, clock: FakeClock, path: str, secret: str | None, outcome: Any = None) -> Reply:
+def get(door: Door, clock: FakeClock, path: str, secret: str | None, outcome: Any = None, **more: str) -> Reply:
     async def test() -> Reply:
         github = StubGitHub(CATALOG if outcome is None else outcome)
         keeper = CatalogKeeper(github, ReadySessions(github, Identity("gho_x", CredentialSource.FLAG), clock))
-        models = ModelList(door, keeper)
+        models = ModelList(door, keeper, ALIASES)
         router = Router(Endpoints(**{**dict.fromkeys(Endpoints.__dataclass_fields__, models), "models": models}))
         async with asyncio.TaskGroup() as group:
             keeping = group.create_task(keeper.run())
             headers = {} if secret is None else {"authorization": f"Bearer {secret}"}
+            headers |= {name.replace("_", "-"): value for name, value in more.items()}
             reply = await ask(router, path, headers=headers)
             keeping.cancel()
         return reply
@@ -76,7 +81,14 @@ def get(door: Door, clock: FakeClock, path: str, secret: str | None, outcome: An
 def test_a_key_sees_what_can_be_used_here(door: Door, clock: FakeClock, client: IssuedKey) -> None:
     """Neither disabled models nor those of endpoints that this gateway lacks."""
     reply = get(door, clock, "/v1/models", client.secret)
-    assert [model["id"] for model in reply.json["data"]] == ["gpt-4.1", "claude-sonnet-4.5", "embed", "vendor/odd name"]
+    assert [model["id"] for model in reply.json["data"]] == [
+        "fast",
+        "gpt-4.1",
+        "claude-sonnet-4.5",
+        "gpt-5-codex",
+        "embed",
+        "vendor/odd name",
+    ]
     SyncPage[Model].model_validate(reply.json)
 
 
@@ -110,7 +122,7 @@ def test_one_model_is_found_by_its_names(
     Model.model_validate(reply.json, strict=True)
 
 
-@pytest.mark.parametrize("name", ["nothing", "off", "gpt-5-codex", "GPT-4.1", "gpt-4.1/x", "..", "x" * 50_000])
+@pytest.mark.parametrize("name", ["nothing", "off", "gone", "GPT-4.1", "gpt-4.1/x", "..", "x" * 50_000])
 def test_a_model_that_cannot_be_used_is_not_found(door: Door, clock: FakeClock, client: IssuedKey, name: str) -> None:
     reply = get(door, clock, f"/v1/models/{name}", client.secret)
     assert reply.status == 404
@@ -126,3 +138,17 @@ def test_a_catalog_that_cannot_be_read_is_a_503_with_the_reason(
     assert reply.headers is not None
     assert "retry-after" in reply.headers
     assert "the sea cable is cut" in reply.json["error"]["message"]
+
+
+def test_googles_clients_read_googles_form(door: Door, clock: FakeClock, client: IssuedKey) -> None:
+    """Their SDK asks below `/v1` as well; its headers say who it is."""
+    below = get(door, clock, "/v1beta/models", client.secret).json
+    assert below["models"][0]["name"] == "models/fast"
+    assert get(door, clock, "/v1/models", client.secret, x_goog_api_client="google-genai-sdk/3").json == below
+    assert get(door, clock, "/v1/models/gpt-4.1", client.secret, x_goog_api_key="x").json["name"] == "models/gpt-4.1"
+    refused = get(door, clock, "/v1/models", None, x_goog_api_client="google-genai-sdk/3")
+    assert (refused.status, refused.json["error"]["status"]) == (401, "UNAUTHENTICATED")
+
+
+def test_an_alias_is_found_by_its_own_name(door: Door, clock: FakeClock, client: IssuedKey) -> None:
+    assert get(door, clock, "/v1/models/fast", client.secret).json["id"] == "fast"

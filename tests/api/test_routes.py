@@ -31,7 +31,13 @@ def call(router: Router, path: str, method: str = "GET") -> Reply:
     return asyncio.run(ask(router, path, method=method))
 
 
-POSTS = {"/chat/completions": "chat", "/embeddings": "embeddings"}
+POSTS = {
+    "/chat/completions": "chat",
+    "/responses": "responses",
+    "/messages": "messages",
+    "/messages/count_tokens": "count_tokens",
+    "/embeddings": "embeddings",
+}
 GETS = {"/models": "models", "/usage": "usage", "/token": "token"}
 
 
@@ -96,7 +102,7 @@ def test_another_method_is_refused_with_those_allowed(router: Router, path: str,
     [
         "", "//", "/v1/", "/v1", "/V1/models", "/v2/models", "/v1/v1/v1/models", "/models2", "/model", "/v1models", "//models", "/v1//models",
         "/chat", "/chat/completions/x", "/embeddings/x", "/usage/x", "/token/x", "/healthz/x", "/v1/healthz", "/../models", "/v1/../models",
-        "/v1/responses", "/v1/messages", "/_sim/stats", "/admin", "*", "/\x00", "/é", "/" + "x" * 100_000, "/models\n",
+        "/v1/responses/resp_1", "/_sim/stats", "/admin", "*", "/\x00", "/é", "/" + "x" * 100_000, "/models\n",
     ],
 )  # fmt: skip
 def test_what_is_no_url_of_ours_is_not_found(router: Router, path: str) -> None:
@@ -124,3 +130,33 @@ def test_another_kind_of_scope_is_left_alone(router: Router) -> None:
 
     asyncio.run(router({"type": "lifespan"}, nothing, nothing))
     asyncio.run(router({"type": "websocket", "path": "/"}, nothing, nothing))
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "name", "rest"),
+    [
+        ("/v1beta/models", "GET", "models", None),
+        ("/v1beta/models/gpt-4.1", "GET", "models", "gpt-4.1"),
+        ("/v1beta/models/gpt-4.1:generateContent", "POST", "gemini", "gpt-4.1:generateContent"),
+        ("/v1beta/models/a:b:streamGenerateContent", "POST", "gemini", "a:b:streamGenerateContent"),
+        ("/v1beta/models/gpt-4.1:countTokens", "POST", "gemini_count", "gpt-4.1:countTokens"),
+        ("/v1/models/gpt-4.1:generateContent", "POST", "gemini", "gpt-4.1:generateContent"),
+        ("/models/gpt-4.1:generateContent", "POST", "gemini", "gpt-4.1:generateContent"),
+    ],
+)
+def test_gemini_names_its_model_and_action_in_the_path(
+    router: Router, path: str, method: str, name: str, rest: str | None
+) -> None:
+    assert call(router, path, method).json == {"endpoint": name, "rest": rest}
+
+
+@pytest.mark.parametrize("path", ["/v1beta/models/x:embedContent", "/v1beta/nothing", "/v1beta/models/x:"])
+def test_what_gemini_has_and_we_have_not_is_an_error_in_its_envelope(router: Router, path: str) -> None:
+    reply = call(router, path, "POST")
+    assert reply.status in {404, 405}
+    assert reply.json["error"]["status"] in {"NOT_FOUND", "INVALID_ARGUMENT"}
+
+
+def test_pitfall_111_a_base_url_with_v1_in_it_reaches_messages(router: Router) -> None:
+    assert call(router, "/v1/v1/messages", "POST").json["endpoint"] == "messages"
+    assert call(router, "/messages", "POST").json["endpoint"] == "messages"

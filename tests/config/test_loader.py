@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from copilot_api.config.loader import ConfigFile, ConfigInvalid, Features, Limits, load_config
+from copilot_api.config.loader import ConfigFile, ConfigInvalid, Features, Limits, ModelEntry, load_config
 
 
 @pytest.fixture
@@ -28,10 +28,12 @@ def test_what_is_said_is_read(path: Path) -> None:
     document = {
         "$schema": "./config.schema.json",
         "version": 1,
+        "models": {"fast": {"upstream": "gpt-5-mini", "default_effort": "low"}, "gpt-5.4": {}},
         "limits": {"max_body_mb": 8},
         "features": {"auth": False},
     }
-    assert load(path, document) == ConfigFile(1, "./config.schema.json", Limits(8), Features(False))
+    models = {"fast": ModelEntry("gpt-5-mini", "low"), "gpt-5.4": ModelEntry()}
+    assert load(path, document) == ConfigFile(1, "./config.schema.json", models, Limits(8), Features(False))
 
 
 def test_what_is_not_said_stays_as_it_is(path: Path) -> None:
@@ -42,6 +44,7 @@ def test_what_is_not_said_stays_as_it_is(path: Path) -> None:
 @pytest.mark.parametrize(
     ("document", "names"),
     [
+        ({"models": {"x": {"enabled": True}}}, "enabled"), ({"models": {"x": {"default_effort": "huge"}}}, "default_effort"), ({"models": {"": {}}}, "models"),
         ({"limit": {}}, "limit"), ({"limits": {"max_body": 1}}, "max_body"), ({"features": {"webui": True}}, "webui"), ({"version": 2}, "$.version"),
         ({"version": "1"}, "$.version"), ({"version": None}, "$.version"), ({"limits": []}, "$.limits"), ({"limits": None}, "$.limits"),
         ({"limits": {"max_body_mb": "8"}}, "$.limits.max_body_mb"), ({"limits": {"max_body_mb": 0}}, "$.limits.max_body_mb"),

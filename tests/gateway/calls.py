@@ -6,9 +6,11 @@ from typing import cast
 
 from copilot_api.gateway.call import Call
 from copilot_api.gateway.settlement import Settlement
-from copilot_api.gateway.surface import CHAT_SURFACE, Surface
+from copilot_api.gateway.surface import Surface
+from copilot_api.gateway.surfaces import CHAT_SURFACE
 from copilot_api.keys.models import ApiKey, KeyPolicy, Tier
 from copilot_api.observability.events import Observation
+from copilot_api.protocols.base import ModelTraits, StreamRelay
 from copilot_api.upstream.catalog import Model
 from copilot_api.upstream.transport import SILENCE, Silence, TransportError
 from copilot_api.usage.models import UsageEvent
@@ -17,6 +19,7 @@ from tests.fakes import FakeClock
 
 NOW = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 QUIET = SILENCE
+KEEP_ALIVE = b": keep-alive\n\n"
 
 
 class Ledger:
@@ -58,6 +61,7 @@ def make_model(model_id: str = "gpt-4.1", *endpoints: str, is_enabled: bool = Tr
         endpoints=frozenset(endpoints or ("/chat/completions",)),
         is_enabled=is_enabled,
         multiplier=multiplier,
+        traits=ModelTraits(id=model_id),
     )
 
 
@@ -111,6 +115,8 @@ class KeptAnswer:
         self.writes: list[bytes] = []
         self.is_ended = False
         self.keep_alives = 0
+        self.dropped: tuple[str, ...] = ()
+        self.stream: StreamRelay | None = None
         self.ended_before: list[bool] = []
         """For each thing sent whether the event was in the ledger by then."""
         self._ledger = ledger
@@ -120,12 +126,18 @@ class KeptAnswer:
         await self._take(body)
         self.is_ended = True
 
-    async def write(self, events: bytes) -> None:
-        await self._take(events)
+    def begin(self, stream: StreamRelay, media_type: bytes) -> None:
+        self.stream = stream
+        assert media_type.startswith(b"text/event-stream")
 
-    async def keep_alive(self) -> None:
-        self.is_started = True
-        self.keep_alives += 1
+    async def write(self, events: bytes) -> None:
+        if events.endswith(KEEP_ALIVE):
+            self.keep_alives += 1
+            events = events.removesuffix(KEEP_ALIVE)
+            self.is_started = True
+            if not events:
+                return
+        await self._take(events)
 
     async def end(self, events: bytes) -> None:
         await self._take(events)

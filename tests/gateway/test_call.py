@@ -3,8 +3,9 @@
 import asyncio
 
 from copilot_api.api.endpoint import HttpAnswer
+from copilot_api.api.errors import OPENAI
 from copilot_api.gateway.call import Answer
-from copilot_api.gateway.surface import CHAT_SURFACE
+from copilot_api.gateway.surfaces import CHAT_SURFACE
 from tests.fakes import FakeClock
 from tests.gateway.calls import KeptAnswer, make_call
 
@@ -26,5 +27,5 @@ def test_the_servers_answer_is_an_answer() -> None:
     async def send(message: object) -> None:
         raise AssertionError(message)
 
-    answers: list[Answer] = [HttpAnswer(send, "req_1"), KeptAnswer()]
+    answers: list[Answer] = [HttpAnswer(send, "req_1", OPENAI), KeptAnswer()]
     assert [answer.is_started for answer in answers] == [False, False]

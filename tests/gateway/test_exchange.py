@@ -19,10 +19,12 @@ from copilot_api.errors import (
     UpstreamFailed,
 )
 from copilot_api.gateway.exchange import Gateway
-from copilot_api.gateway.surface import CHAT_SURFACE, EMBEDDINGS_SURFACE, Surface
+from copilot_api.gateway.surface import Surface
+from copilot_api.gateway.surfaces import CHAT_SURFACE, EMBEDDINGS_SURFACE
 from copilot_api.keys.models import ApiKey
 from copilot_api.upstream.catalog import Catalog, CatalogKeeper
 from copilot_api.upstream.client import CopilotClient, OnSilence, UpstreamRequest
+from copilot_api.upstream.headers import INTENTS
 from copilot_api.upstream.transport import ConnectionBroken, Reply
 from copilot_api.usage.models import Cause
 from tests.fakes import FakeClock
@@ -84,7 +86,7 @@ class Exchanged:
         self.client = StubClient(outcome, silences)
         self.catalog = catalog or StubCatalog()
         gateway = Gateway(
-            settlement, cast("CatalogKeeper", self.catalog), admission or Admission(clock), self.client, clock
+            settlement, cast("CatalogKeeper", self.catalog), admission or Admission(clock), self.client, clock, {}
         )
         if body is None:
             body = {"model": "gpt-5-mini", "messages": [{"role": "user", "content": "x"}]}
@@ -116,7 +118,7 @@ def test_a_call_goes_upstream_and_comes_back(clock: FakeClock) -> None:
     assert exchanged.error is None
     [request] = exchanged.client.requests
     assert (request.path, request.intent, request.initiator, request.is_streamed, request.has_images) == (
-        "/chat/completions", CHAT_SURFACE.intent, "user", False, False,
+        "/chat/completions", INTENTS["/chat/completions"], "user", False, False,
     )  # fmt: skip
     assert request.request_id == "req_1"
     assert json.loads(request.body) == {**chat(), "max_completion_tokens": 5}
@@ -145,7 +147,7 @@ def test_embeddings_go_to_their_endpoint(clock: FakeClock) -> None:
     [request] = exchanged.client.requests
     assert (request.path, request.intent, json.loads(request.body)["input"]) == (
         "/embeddings",
-        EMBEDDINGS_SURFACE.intent,
+        INTENTS["/embeddings"],
         ["x"],
     )
     assert exchanged.event.endpoint == "/v1/embeddings"

@@ -9,8 +9,9 @@ import pytest
 from copilot_api.errors import GatewayError, UpstreamCut, UpstreamFailed, UpstreamRateLimited, UpstreamTimeout
 from copilot_api.gateway.plan import Plan
 from copilot_api.gateway.relay import relay_stream, relay_whole
-from copilot_api.gateway.surface import CHAT_SURFACE, EMBEDDINGS_SURFACE, Surface
-from copilot_api.protocols.base import ParsedRequest
+from copilot_api.gateway.surface import NativeRoute, Surface
+from copilot_api.gateway.surfaces import CHAT_SURFACE, EMBEDDINGS_SURFACE
+from copilot_api.protocols.base import AnswerHead, Envelope, ModelTraits, ParsedRequest
 from copilot_api.upstream.transport import ConnectionBroken, NotHttp, Silence, SilentTooLong, TransportError
 from copilot_api.usage.models import Cause
 from tests.fakes import FakeClock
@@ -53,7 +54,7 @@ class Relayed:
         body: dict[str, Any] = {"model": "fast", "messages": [{"role": "user", "content": "x"}], **fields}
         if surface is EMBEDDINGS_SURFACE:
             body = {"model": "fast", "input": "x", **fields}
-        request = surface.parse_request(json.dumps(body).encode())
+        request = surface.parse_request(json.dumps(body).encode(), Envelope())
         try:
             asyncio.run(self._relay(settlement.follow(make_call(clock)), surface, request))
         except (GatewayError, OSError) as error:
@@ -63,9 +64,14 @@ class Relayed:
     async def _relay(self, record: Any, surface: Surface, request: ParsedRequest) -> None:
         with record:
             record.received(request, 1)
-            record.dispatched(Plan(make_model(), surface.upstream_endpoint, 1.0), 0.0)
-            relay = relay_stream if request.is_streamed else relay_whole
-            await relay(self.reply, surface, request, record, self.answer, NOW)
+            assert surface.native is not None
+            route = NativeRoute(request, surface.native, ModelTraits(id="gpt-4.1"))
+            record.dispatched(Plan(make_model(), route, 1.0), 0.0)
+            head = AnswerHead(model="fast", request_id="req_1", now=NOW)
+            if request.is_streamed:
+                await relay_stream(self.reply, route.open_stream(head), route, head, record, self.answer)
+            else:
+                await relay_whole(self.reply, route, head, record, self.answer)
 
     @property
     def text(self) -> str:

@@ -21,8 +21,10 @@ from copilot_api.errors import (
 )
 from copilot_api.gateway.plan import Plan
 from copilot_api.gateway.settlement import CLIENT_GONE, Record
+from copilot_api.gateway.surface import NativeRoute
+from copilot_api.gateway.surfaces import CHAT_SURFACE
 from copilot_api.observability.events import CallEnded, Observation
-from copilot_api.protocols.base import Usage
+from copilot_api.protocols.base import ModelTraits, Usage
 from copilot_api.protocols.chat.request import parse_request
 from copilot_api.usage.models import Cause
 from tests.fakes import FakeClock
@@ -31,7 +33,8 @@ from tests.gateway.calls import Ledger, make_call, make_model, make_settlement
 REQUEST = parse_request(
     b'{"model":"fast","messages":[{"role":"user","content":"x"}],"stream":true,"reasoning_effort":"high"}'
 )
-PLAN = Plan(make_model("gpt-4.1"), "/chat/completions", 1.0)
+assert CHAT_SURFACE.native is not None
+PLAN = Plan(make_model("gpt-4.1"), NativeRoute(REQUEST, CHAT_SURFACE.native, ModelTraits(id="gpt-4.1")), 1.0)
 
 
 class Meter:

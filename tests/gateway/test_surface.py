@@ -1,48 +1,72 @@
-"""A surface holds together: its pieces take each other's values, and no other surface's."""
+"""A route: a call passes through where it can and is translated where it must."""
+
+import json
+from typing import Any
 
 import pytest
 
-from copilot_api.gateway.surface import CHAT_SURFACE, EMBEDDINGS_SURFACE, Surface
-from copilot_api.upstream.catalog import CHAT, EMBEDDINGS
-from tests.gateway.test_relay import CHUNKS, NOW, WHOLE
+from copilot_api.gateway.surface import NativeRoute, TranslatedRoute
+from copilot_api.gateway.surfaces import CHAT_SURFACE, MESSAGES_SURFACE
+from copilot_api.gateway.upstreams import UPSTREAMS
+from copilot_api.protocols.base import AnswerHead, Envelope, ModelTraits
+from copilot_api.upstream.catalog import CHAT, MESSAGES, RESPONSES
+from tests.gateway.test_relay import CHUNKS, WHOLE
 
-CHAT_BODY = b'{"model":"fast","messages":[{"role":"user","content":"x"}],"stream":true}'
-EMBEDDINGS_BODY = b'{"model":"fast","input":"x","encoding_format":"base64"}'
-VECTORS = b'{"data":[{"embedding":[0.5],"index":0}]}'
-
-
-def test_each_surface_has_its_endpoint() -> None:
-    assert (CHAT_SURFACE.endpoint, CHAT_SURFACE.upstream_endpoint) == ("/v1/chat/completions", CHAT)
-    assert (EMBEDDINGS_SURFACE.endpoint, EMBEDDINGS_SURFACE.upstream_endpoint) == ("/v1/embeddings", EMBEDDINGS)
-    assert CHAT_SURFACE.intent != EMBEDDINGS_SURFACE.intent
+BODY: dict[str, Any] = {"model": "fast", "messages": [{"role": "user", "content": "x"}]}
+HEAD = AnswerHead(model="fast", request_id="req_1", now=1_780_000_000)
+TRAITS = ModelTraits(id="gpt-4.1", vendor="OpenAI")
 
 
-def test_66_chat_answers_say_the_callers_name() -> None:
-    request = CHAT_SURFACE.parse_request(CHAT_BODY)
-    whole = CHAT_SURFACE.parse_answer(request, WHOLE, NOW)
-    assert b'"model":"fast"' in whole.body
-    stream = CHAT_SURFACE.open_stream(request, NOW)
-    assert b'"model":"fast"' in stream.feed(CHUNKS[0])
-    assert CHAT_SURFACE.stream_whole(request, whole.body, NOW).endswith(b"data: [DONE]\n\n")
+def native() -> NativeRoute:
+    request = CHAT_SURFACE.parse_request(json.dumps({**BODY, "odd": [1.50]}).encode(), Envelope())
+    assert CHAT_SURFACE.native is not None
+    return NativeRoute(request, CHAT_SURFACE.native, TRAITS)
 
 
-def test_embeddings_are_answered_as_they_were_asked_for() -> None:
-    request = EMBEDDINGS_SURFACE.parse_request(EMBEDDINGS_BODY)
-    assert b'"AAAAPw=="' in EMBEDDINGS_SURFACE.parse_answer(request, VECTORS, NOW).body
+def translated(**fields: Any) -> TranslatedRoute:
+    body = {**BODY, "max_tokens": 5, **fields}
+    request = MESSAGES_SURFACE.parse_request(json.dumps(body).encode(), Envelope())
+    assert MESSAGES_SURFACE.client is not None
+    return TranslatedRoute(request, MESSAGES_SURFACE.client, UPSTREAMS[CHAT], TRAITS)
 
 
-def test_embeddings_are_never_streamed() -> None:
-    request = EMBEDDINGS_SURFACE.parse_request(EMBEDDINGS_BODY)
-    assert not request.is_streamed
-    with pytest.raises(TypeError):
-        EMBEDDINGS_SURFACE.open_stream(request, NOW)
-    with pytest.raises(TypeError):
-        EMBEDDINGS_SURFACE.stream_whole(request, b"{}", NOW)
+def test_a_native_call_keeps_what_nobody_here_knows() -> None:
+    route = native()
+    assert (route.upstream_endpoint, route.dropped) == (CHAT, ())
+    assert json.loads(route.outgoing().body) == {**BODY, "odd": [1.5], "model": "gpt-4.1"}
+    assert route.input_estimate(lambda *_: pytest.fail("the upstream tells it")) == 0
 
 
-@pytest.mark.parametrize(("surface", "body"), [(CHAT_SURFACE, EMBEDDINGS_BODY), (EMBEDDINGS_SURFACE, CHAT_BODY)])
-def test_a_surface_does_not_take_anothers_request(surface: Surface, body: bytes) -> None:
-    other = EMBEDDINGS_SURFACE if surface is CHAT_SURFACE else CHAT_SURFACE
-    request = other.parse_request(body)
-    with pytest.raises(TypeError):
-        surface.parse_answer(request, WHOLE, NOW)
+def test_pitfall_066_a_native_answer_says_the_callers_name() -> None:
+    route = native()
+    assert json.loads(route.read_answer(WHOLE, HEAD).body)["model"] == "fast"
+    assert b'"model":"fast"' in route.open_stream(HEAD).feed(CHUNKS[0])
+    meter, events = route.stream_whole(WHOLE, HEAD)
+    assert meter.usage is not None
+    assert events.endswith(b"data: [DONE]\n\n")
+
+
+def test_pitfall_066_a_translated_answer_says_the_callers_name() -> None:
+    route = translated()
+    assert route.upstream_endpoint == CHAT
+    assert json.loads(route.outgoing().body)["model"] == "gpt-4.1"
+    assert json.loads(route.read_answer(WHOLE, HEAD).body)["model"] == "fast"
+    assert b'"model":"fast"' in route.open_stream(HEAD).feed(CHUNKS[0])
+    meter, events = route.stream_whole(WHOLE, HEAD)
+    assert meter.usage is not None
+    assert events.endswith(b'event: message_stop\ndata: {"type":"message_stop"}\n\n')
+
+
+def test_what_is_left_out_is_named() -> None:
+    tools = [{"type": "web_search_20250305", "name": "web_search"}, {"name": "f", "input_schema": {"type": "object"}}]
+    assert translated(tools=tools).dropped == ("web_search_20250305",)
+
+
+def test_a_translated_call_knows_the_size_of_its_input() -> None:
+    assert translated().input_estimate(lambda request, traits: len(request.messages)) == 1
+
+
+def test_every_protocol_can_be_translated_to() -> None:
+    assert set(UPSTREAMS) == {CHAT, RESPONSES, MESSAGES}
+    for endpoint, upstream in UPSTREAMS.items():
+        assert upstream.endpoint == endpoint

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from openai.types import CreateEmbeddingResponse
 
 from copilot_api.errors import BadRequest, GatewayError, UpstreamFailed
-from copilot_api.protocols.base import Usage
+from copilot_api.protocols.base import ModelTraits, Usage
 from copilot_api.protocols.embeddings import parse_request, parse_response
 
 PROPERTY = settings(derandomize=True, deadline=None, database=None)
@@ -35,30 +35,33 @@ def answer(*vectors: Any, **more: Any) -> bytes:
 
 @pytest.mark.parametrize("text", ["hello", "", "\u2028é😀", '"[{', "x" * 100_000])
 def test_one_text_goes_upstream_as_a_list(text: str) -> None:
-    assert json.loads(parse_request(source(input=text)).render("m")) == {"model": "m", "input": [text]}
+    assert json.loads(parse_request(source(input=text)).render(ModelTraits(id="m")).body) == {
+        "model": "m",
+        "input": [text],
+    }
 
 
 @pytest.mark.parametrize("texts", [["a"], ["a", "b"], ["", "é"], ["x"] * 2048])
 def test_many_texts_go_as_they_came(texts: list[str]) -> None:
-    assert json.loads(parse_request(source(input=texts)).render("m"))["input"] == texts
+    assert json.loads(parse_request(source(input=texts)).render(ModelTraits(id="m")).body)["input"] == texts
 
 
 def test_a_text_keeps_its_spelling() -> None:
     body = b'{"model":"m","input": "\\u0068\\/i" ,"x":1.00}'
-    assert parse_request(body).render("m") == b'{"model":"m","input": ["\\u0068\\/i"] ,"x":1.00}'
+    assert parse_request(body).render(ModelTraits(id="m")).body == b'{"model":"m","input": ["\\u0068\\/i"] ,"x":1.00}'
 
 
 @pytest.mark.parametrize(("wanted", "is_base64"), [("base64", True), ("float", False), (None, False)])
 def test_floats_are_always_asked_for(wanted: str | None, is_base64: bool) -> None:
     request = parse_request(source(encoding_format=wanted))
     assert request.wants_base64 is is_base64
-    assert json.loads(request.render("m")).get("encoding_format") in {None, "float"}
+    assert json.loads(request.render(ModelTraits(id="m")).body).get("encoding_format") in {None, "float"}
     assert not parse_request(source()).wants_base64
 
 
 def test_what_else_was_asked_for_survives() -> None:
     body = source(dimensions=4, user="u", encoding_format="base64", unknown={"a": [1]})
-    assert json.loads(parse_request(body).render("m")) == {
+    assert json.loads(parse_request(body).render(ModelTraits(id="m")).body) == {
         "model": "m", "input": ["hello"], "dimensions": 4, "user": "u", "unknown": {"a": [1]},
     }  # fmt: skip
 
@@ -187,7 +190,9 @@ CASES = sorted((Path(__file__).parent / "cases" / "embeddings").iterdir())
 def test_a_case_comes_out_as_it_should(case: Path) -> None:
     """Case files as for chat, and beside them `upstream_request.json`: what Copilot is asked."""
     request = parse_request((case / "request.json").read_bytes())
-    assert json.loads(request.render("upstream-model")) == json.loads((case / "upstream_request.json").read_text())
+    assert json.loads(request.render(ModelTraits(id="upstream-model")).body) == json.loads(
+        (case / "upstream_request.json").read_text()
+    )
     body = parse_response(
         (case / "upstream.json").read_bytes(), model=request.model, wants_base64=request.wants_base64
     ).body

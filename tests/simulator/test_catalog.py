@@ -47,4 +47,4 @@ def test_two_catalogs_do_not_share_their_policies() -> None:
     one, other = Catalog(), Catalog()
     assert one.set_policy("grok-code-fast-1", "enabled")
     assert one.document != other.document
-    assert len(other.ids()) == 17
+    assert len(other.ids()) == 18

@@ -3,10 +3,10 @@ import re
 import pytest
 
 from copilot_api.upstream.headers import (
-    CHAT_INTENT,
     EDITOR_VERSION,
     GITHUB_API_VERSION,
     INTEGRATION_ID,
+    INTENTS,
     USER_AGENT,
     copilot_headers,
     github_headers,
@@ -15,12 +15,12 @@ from copilot_api.upstream.headers import (
 
 
 def test_the_copilot_api_gets_what_an_editor_sends() -> None:
-    headers = copilot_headers("tid=1", CHAT_INTENT)
+    headers = copilot_headers("tid=1", INTENTS["/chat/completions"])
     assert headers["authorization"] == "Bearer tid=1"
     assert headers["copilot-integration-id"] == INTEGRATION_ID
     assert headers["editor-version"] == EDITOR_VERSION
     assert headers["user-agent"] == USER_AGENT
-    assert headers["openai-intent"] == headers["x-interaction-type"] == CHAT_INTENT
+    assert headers["openai-intent"] == headers["x-interaction-type"] == INTENTS["/chat/completions"]
     assert re.fullmatch(r"20\d\d-\d\d-\d\d", headers["x-github-api-version"])
 
 

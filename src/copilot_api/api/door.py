@@ -1,5 +1,7 @@
 """The door: who is calling. Every protected endpoint goes through it, and through it only."""
 
+import urllib.parse
+
 from copilot_api.api.http_exchange import Scope
 from copilot_api.api.intake import RequestHead, client_program, find_secret, refuse_foreign_page
 from copilot_api.clock import Clock
@@ -23,8 +25,12 @@ class Door:
         self._everybody = ApiKey("anonymous", "anonymous", Tier.CLIENT, "", clock.now())
 
     def read_head(self, scope: Scope) -> RequestHead:
-        """The request's head."""
-        return dict(scope["headers"])
+        """The request's head. Google's clients may put the key into the query: there it counts like their header."""
+        head: RequestHead = dict(scope["headers"])
+        if scope["query_string"] and (":" in scope["path"] or scope["path"].startswith("/v1beta")):
+            for value in urllib.parse.parse_qs(scope["query_string"].decode("latin-1")).get("key", ())[:1]:
+                head.setdefault(b"x-goog-api-key", value.encode("latin-1", errors="replace"))
+        return head
 
     def client(self, head: RequestHead) -> str:
         """Which program calls."""

@@ -6,34 +6,57 @@ A bare ASGI callable: on the data path there is no framework between the socket 
 
 import asyncio
 import traceback
+from collections.abc import Awaitable, Callable
 
 from copilot_api.api.door import Door
-from copilot_api.api.errors import error_body, error_event, new_request_id
+from copilot_api.api.errors import OPENAI, ErrorForm, new_request_id
 from copilot_api.api.http_exchange import EXCHANGE, Exchange, Receive, Scope, Send
-from copilot_api.api.intake import read_body
+from copilot_api.api.intake import RequestHead, read_body
 from copilot_api.clock import Clock
 from copilot_api.errors import GatewayError, InternalError, ShuttingDown
 from copilot_api.gateway.call import Call
 from copilot_api.gateway.exchange import Gateway
-from copilot_api.gateway.settlement import CLIENT_GONE
+from copilot_api.gateway.settlement import CLIENT_GONE, Record
 from copilot_api.gateway.surface import Surface
+from copilot_api.keys.models import ApiKey
 from copilot_api.observability.events import CallCrashed, Observer
+from copilot_api.protocols.base import Envelope, StreamRelay
 
-_EVENT_STREAM = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),
-]
-_JSON = (b"content-type", b"application/json")
-KEEP_ALIVE = b": keep-alive\n\n"
+_NEVER_KEPT = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
+_JSON = b"application/json"
+DROPPED = b"x-capi-dropped"
+"""The header that names what the client asked for and no upstream of ours can do."""
+_MAX_DROPPED = 20
+
+
+Exchanging = Callable[[Call, ApiKey, Record, "HttpAnswer"], Awaitable[None]]
+ReadEnvelope = Callable[[Scope, RequestHead], Envelope]
+_NOTHING = Envelope()
+
+
+def _no_envelope(scope: Scope, head: RequestHead) -> Envelope:
+    return _NOTHING
 
 
 class Endpoint:
     """See the module."""
 
     def __init__(
-        self, surface: Surface, door: Door, gateway: Gateway, clock: Clock, observe: Observer, *, max_body_bytes: int
+        self,
+        surface: Surface,
+        door: Door,
+        gateway: Gateway,
+        clock: Clock,
+        observe: Observer,
+        *,
+        max_body_bytes: int,
+        errors: ErrorForm = OPENAI,
+        read_envelope: ReadEnvelope = _no_envelope,
+        exchange: Exchanging | None = None,
     ) -> None:
+        self._errors = errors
+        self._read_envelope = read_envelope
+        self._exchange: Exchanging = exchange or gateway.exchange
         self._surface = surface
         self._door = door
         self._gateway = gateway
@@ -46,7 +69,7 @@ class Endpoint:
         request_id = new_request_id()
         head = self._door.read_head(scope)
         exchange: Exchange | None = scope["extensions"].get(EXCHANGE)
-        answer = HttpAnswer(send, request_id, exchange)
+        answer = HttpAnswer(send, request_id, self._errors, exchange)
         call = Call(
             request_id=request_id,
             surface=self._surface,
@@ -54,6 +77,7 @@ class Endpoint:
             arrived_at=self._clock.now(),
             began=self._clock.monotonic(),
             read_body=lambda: read_body(receive, head, self._max_body_bytes, exchange),
+            envelope=self._read_envelope(scope, head),
         )
         if exchange is not None:
             exchange.cancel_on_disconnect()
@@ -61,7 +85,7 @@ class Endpoint:
             with self._gateway.settlement.follow(call) as record:
                 key = await self._door.authenticate(head)
                 record.authenticated(key.id)
-                await self._gateway.exchange(call, key, record, answer)
+                await self._exchange(call, key, record, answer)
         except GatewayError as error:
             await answer.fail(error)
         except asyncio.CancelledError as cancelled:
@@ -79,23 +103,31 @@ class Endpoint:
 class HttpAnswer:
     """An `Answer` over ASGI; what is sent most goes straight to the exchange where there is one."""
 
-    __slots__ = ("_exchange", "_request_id", "_send", "is_started")
+    __slots__ = ("_errors", "_exchange", "_media_type", "_request_id", "_send", "_stream", "dropped", "is_started")
 
-    def __init__(self, send: Send, request_id: str, exchange: Exchange | None = None) -> None:
+    def __init__(self, send: Send, request_id: str, errors: ErrorForm, exchange: Exchange | None = None) -> None:
         self._send = send
         self._exchange = exchange
-        self._request_id = request_id.encode()
+        self._request_id = request_id
+        self._errors = errors
+        self._stream: StreamRelay | None = None
+        self._media_type = _JSON
+        self.dropped: tuple[str, ...] = ()
         self.is_started = False
+
+    def begin(self, stream: StreamRelay, media_type: bytes) -> None:
+        """See `Answer`."""
+        self._stream = stream
+        self._media_type = media_type
 
     async def send_whole(self, body: bytes) -> None:
         """See `Answer`."""
         self.is_started = True
         if self._exchange is not None:
-            await self._exchange.respond(
-                b"content-type: application/json\r\nx-request-id: %b\r\n" % self._request_id, body
-            )
+            names = [(b"content-type", _JSON), *self._own_headers()]
+            await self._exchange.respond(b"".join([b"%b: %b\r\n" % header for header in names]), body)
             return
-        headers = [_JSON, (b"x-request-id", self._request_id)]
+        headers = [(b"content-type", _JSON), *self._own_headers()]
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
 
@@ -108,10 +140,6 @@ class HttpAnswer:
             await self._start()
         await self._send({"type": "http.response.body", "body": events, "more_body": True})
 
-    async def keep_alive(self) -> None:
-        """See `Answer`."""
-        await self.write(KEEP_ALIVE)
-
     async def end(self, events: bytes) -> None:
         """See `Answer`."""
         if not self.is_started:
@@ -122,16 +150,28 @@ class HttpAnswer:
         """
         Tell the client what went wrong: by the status while it is not sent, else by an event and never a clean end.
         """
-        request_id = self._request_id.decode()
         if self.is_started:
-            await self.end(error_event(error, request_id))
+            await self.end(b"" if self._stream is None else self._stream.fail(error, self._request_id))
             return
         self.is_started = True
-        headers = [_JSON, (b"x-request-id", self._request_id), *error.headers()]
-        await self._send({"type": "http.response.start", "status": error.actual_status, "headers": headers})
-        await self._send({"type": "http.response.body", "body": error_body(error, request_id)})
+        headers = [(b"content-type", _JSON), *self._own_headers(), *error.headers()]
+        status, body = self._errors.status(error), self._errors.body(error, self._request_id)
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body})
 
     async def _start(self) -> None:
         self.is_started = True
-        headers = [*_EVENT_STREAM, (b"x-request-id", self._request_id)]
+        headers = [(b"content-type", self._media_type), *_NEVER_KEPT, *self._own_headers()]
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+
+    def _own_headers(self) -> list[tuple[bytes, bytes]]:
+        request_id = self._request_id.encode()
+        headers = [(name, request_id) for name in self._errors.request_id_headers]
+        if self.dropped:
+            headers.append((DROPPED, _header_text(", ".join(self.dropped[:_MAX_DROPPED]))))
+        return headers
+
+
+def _header_text(text: str) -> bytes:
+    """`text` as a header's value: parts of it are the client's own words."""
+    return "".join(character if " " <= character <= "~" else "?" for character in text[:1000]).encode()

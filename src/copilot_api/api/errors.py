@@ -3,10 +3,13 @@
 import itertools
 import secrets
 import time
-
-import msgspec
+from collections.abc import Callable, Container
+from dataclasses import dataclass
 
 from copilot_api.errors import GatewayError
+from copilot_api.protocols import openai_errors
+from copilot_api.protocols.gemini import errors as gemini_errors
+from copilot_api.protocols.messages import errors as messages_errors
 
 _process = secrets.token_hex(4)
 _count = itertools.count()
@@ -22,26 +25,36 @@ def new_request_id() -> str:
     return f"req_{time.time_ns() // 1_000_000:011x}{_process}{next(_count) & 0xFFFFF:05x}"
 
 
-def error_body(error: GatewayError, request_id: str) -> bytes:
-    """The error in the OpenAI envelope, with what to do next and the request id in the message."""
-    message = f"{error.message}; {error.actual_hint}" if error.actual_hint else error.message
-    return msgspec.json.encode(
-        {
-            "error": {
-                "message": _sendable(f"{message} (request id: {request_id})"),
-                "type": error.kind,
-                "param": None if error.param is None else _sendable(error.param),
-                "code": _sendable(error.public_code),
-            },
-        },
-    )
+@dataclass(frozen=True, slots=True)
+class ErrorForm:
+    """How one ecosystem writes an error."""
+
+    status: Callable[[GatewayError], int]
+    body: Callable[[GatewayError, str], bytes]
+    request_id_headers: tuple[bytes, ...] = (b"x-request-id",)
 
 
-def _sendable(text: str) -> str:
-    """`text` without lone surrogates: parts of it may be the caller's or the upstream's, and JSON can name them."""
-    return text.encode(errors="replace").decode()
+OPENAI = ErrorForm(lambda error: error.actual_status, openai_errors.error_body)
+ANTHROPIC = ErrorForm(messages_errors.error_status, messages_errors.error_body, (b"x-request-id", b"request-id"))
+GEMINI = ErrorForm(gemini_errors.error_status, gemini_errors.error_body)
+_GEMINI_ACTIONS = {"generateContent", "streamGenerateContent", "countTokens", "embedContent", "batchEmbedContents"}
 
 
-def error_event(error: GatewayError, request_id: str) -> bytes:
-    """The error inside a stream of the chat protocol: SDKs raise it, and no `[DONE]` follows."""
-    return b"data: %b\n\n" % error_body(error, request_id)
+def error_form_for(path: str, headers: list[tuple[bytes, bytes]]) -> ErrorForm:
+    """The form that a caller of `path` reads; of the list of models, which all share, the headers say who calls."""
+    if path.startswith("/v1beta"):
+        return GEMINI
+    if path.startswith(("/v1/messages", "/messages", "/v1/v1/messages")):
+        return ANTHROPIC
+    if path.startswith(("/v1/models", "/models")):
+        names = {name for name, _ in headers}
+        if is_google(names) or path.rpartition(":")[2] in _GEMINI_ACTIONS:
+            return GEMINI
+        if b"anthropic-version" in names:
+            return ANTHROPIC
+    return OPENAI
+
+
+def is_google(names: Container[bytes]) -> bool:
+    """Whether one of Google's clients calls, by the headers that it sends: its SDK asks below `/v1` as well."""
+    return b"x-goog-api-client" in names or b"x-goog-api-key" in names

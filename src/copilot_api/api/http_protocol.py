@@ -19,7 +19,7 @@ from collections import deque
 
 import httptools
 
-from copilot_api.api.errors import error_body, new_request_id
+from copilot_api.api.errors import OPENAI, new_request_id
 from copilot_api.api.http_exchange import ASGI, EXCHANGE, STATUS_LINES, Application, Exchange
 from copilot_api.errors import BadRequest, GatewayError, RequestTimeout
 
@@ -406,7 +406,7 @@ class HttpConnection(asyncio.Protocol):
         """Write `error` as the last answer on this connection."""
         self.current = None
         request_id = new_request_id()
-        body = error_body(error, request_id)
+        body = OPENAI.body(error, request_id)  # what asked may not even be known
         lines = [
             STATUS_LINES[error.actual_status],
             self.server.date_line,

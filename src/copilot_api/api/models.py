@@ -1,37 +1,61 @@
 """`GET /v1/models` and `/v1/models/{id}`: what this key may use."""
 
 import urllib.parse
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from copilot_api.api.door import Door
+from copilot_api.api.errors import is_google
 from copilot_api.api.http_exchange import Receive, Scope, Send
 from copilot_api.api.responses import send_json
+from copilot_api.config.settings import Aliases
 from copilot_api.errors import ModelNotFound
 from copilot_api.gateway.plan import list_models
-from copilot_api.protocols.model_list import render_model, render_model_list
+from copilot_api.protocols.gemini import model_list as gemini_model_list
+from copilot_api.protocols.model_list import ListedModel, render_model, render_model_list
 from copilot_api.upstream.catalog import CatalogKeeper
 
 CATALOG_PATIENCE_SECONDS = 5.0
 
 
-class ModelList:
-    """The list."""
+@dataclass(frozen=True, slots=True)
+class ListForm:
+    """How an ecosystem writes its list of models, and one of them."""
 
-    def __init__(self, door: Door, catalog: CatalogKeeper) -> None:
+    render_list: Callable[[list[ListedModel]], dict[str, Any]]
+    render_one: Callable[[ListedModel], dict[str, Any]]
+
+
+SHARED_FORM = ListForm(render_model_list, render_model)
+"""OpenAI's and Anthropic's at once."""
+GEMINI_FORM = ListForm(gemini_model_list.render_model_list, gemini_model_list.render_model)
+
+
+class ModelList:
+    """The list, in the form of whoever asks."""
+
+    def __init__(self, door: Door, catalog: CatalogKeeper, aliases: Aliases) -> None:
         self._door = door
         self._catalog = catalog
+        self._aliases = aliases
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
-        key = await self._door.authenticate(self._door.read_head(scope))
+        head = self._door.read_head(scope)
+        key = await self._door.authenticate(head)
+        form = GEMINI_FORM if scope["path"].startswith("/v1beta") or is_google(head) else SHARED_FORM
         await self._catalog.wait_known(CATALOG_PATIENCE_SECONDS)
-        models = list_models(self._catalog.current, key)
-        name = scope["state"].get("rest")
-        if name is None:
-            await send_json(send, render_model_list(models))
+        models = list_models(self._catalog.current, key, self._aliases)
+        rest = scope["state"].get("rest")
+        if rest is None:
+            await send_json(send, form.render_list(models))
             return
-        found = self._catalog.current.find(urllib.parse.unquote(name))
+        name = urllib.parse.unquote(rest)
+        found = self._catalog.current.find(name)
+        wanted = {name} if name in self._aliases or found is None else {name, found.id}
         for model in models:
-            if found is not None and model.id == found.id:
-                await send_json(send, render_model(model))
+            if model.id in wanted:
+                await send_json(send, form.render_one(model))
                 return
         raise ModelNotFound(f"there is no model '{name[:100]}' for this key", param="model")

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from copilot_api.api.errors import error_body, new_request_id
+from copilot_api.api.errors import OPENAI, ErrorForm, error_form_for, new_request_id
 from copilot_api.api.http_exchange import Application, Receive, Scope, Send
 from copilot_api.errors import GatewayError
 
@@ -18,12 +18,16 @@ async def send_json(send: Send, document: Any, *, status: int = 200, is_private:
     await send({"type": "http.response.body", "body": msgspec.json.encode(document)})
 
 
-async def send_error(send: Send, error: GatewayError) -> None:
+async def send_error(send: Send, error: GatewayError, form: ErrorForm = OPENAI) -> None:
     """Answer `error`."""
     request_id = new_request_id()
-    headers = [(b"content-type", b"application/json"), (b"x-request-id", request_id.encode()), *error.headers()]
-    await send({"type": "http.response.start", "status": error.actual_status, "headers": headers})
-    await send({"type": "http.response.body", "body": error_body(error, request_id)})
+    headers = [
+        (b"content-type", b"application/json"),
+        *((name, request_id.encode()) for name in form.request_id_headers),
+        *error.headers(),
+    ]
+    await send({"type": "http.response.start", "status": form.status(error), "headers": headers})
+    await send({"type": "http.response.body", "body": form.body(error, request_id)})
 
 
 def answering_errors(endpoint: Application) -> Application:
@@ -33,6 +37,6 @@ def answering_errors(endpoint: Application) -> Application:
         try:
             await endpoint(scope, receive, send)
         except GatewayError as error:
-            await send_error(send, error)
+            await send_error(send, error, error_form_for(scope["path"], scope["headers"]))
 
     return run

@@ -10,7 +10,7 @@ from copilot_api.cli.options import option
 from copilot_api.config.binding import check_open_bind
 from copilot_api.config.environment import environment
 from copilot_api.config.loader import ConfigFile
-from copilot_api.config.settings import Settings, UpstreamSettings
+from copilot_api.config.settings import ModelAlias, Settings, UpstreamSettings
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
@@ -131,6 +131,9 @@ def make_settings(flags: GatewayFlags, config: ConfigFile) -> Settings:
         drain_seconds=flags.drain_seconds,
         tls_cert=flags.tls_cert,
         tls_key=flags.tls_key,
+        aliases={
+            name: ModelAlias(entry.upstream or name, entry.default_effort) for name, entry in config.models.items()
+        },
         upstream=UpstreamSettings(
             github_url=host("COPILOT_API_GITHUB_URL") or standard.github_url,
             github_api_url=host("COPILOT_API_GITHUB_API_URL") or standard.github_api_url,

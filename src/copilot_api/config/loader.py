@@ -5,7 +5,7 @@ This version reads what it enforces, and no more: a field that would be kept wit
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -20,6 +20,9 @@ class ConfigInvalid(GatewayError):
     is_final = True
 
 
+Effort = Literal["", "none", "minimal", "low", "medium", "high", "xhigh", "max"]
+
+
 class Limits(msgspec.Struct, forbid_unknown_fields=True):
     """Bounds on what clients send."""
 
@@ -32,11 +35,19 @@ class Features(msgspec.Struct, forbid_unknown_fields=True):
     auth: bool = True
 
 
+class ModelEntry(msgspec.Struct, forbid_unknown_fields=True):
+    """What is wanted of the model that clients call by this entry's name."""
+
+    upstream: str = ""
+    default_effort: Effort = ""
+
+
 class ConfigFile(msgspec.Struct, forbid_unknown_fields=True):
     """The file as a whole."""
 
     version: Annotated[int, msgspec.Meta(ge=1, le=1)] = 1
     schema: str = msgspec.field(default="", name="$schema")
+    models: dict[Annotated[str, msgspec.Meta(min_length=1, max_length=200)], ModelEntry] = {}
     limits: Limits = msgspec.field(default_factory=Limits)
     features: Features = msgspec.field(default_factory=Features)
 

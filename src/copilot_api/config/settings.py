@@ -1,5 +1,6 @@
 """The settings tree: what the operator wants, from flags, environment and file, as one value that nobody changes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from copilot_api.observability.logs import LogFormat
@@ -20,6 +21,19 @@ class UpstreamSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelAlias:
+    """A name of the operator's for a model, or what the operator wants of a model under its own name."""
+
+    upstream: str
+    """The model's id."""
+    default_effort: str = ""
+    """The reasoning effort of requests that name none; empty for the model's own."""
+
+
+Aliases = Mapping[str, ModelAlias]
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that a running gateway goes by. Times are seconds."""
 
@@ -37,4 +51,5 @@ class Settings:
     """How long calls under way may still take when the gateway is told to stop."""
     tls_cert: str | None = None
     tls_key: str | None = None
+    aliases: Aliases = field(default_factory=dict)
     upstream: UpstreamSettings = field(default_factory=UpstreamSettings)

@@ -7,6 +7,9 @@ from typing import Protocol
 
 from copilot_api.gateway.surface import Surface
 from copilot_api.keys.models import ApiKey
+from copilot_api.protocols.base import Envelope, StreamRelay
+
+_PLAIN = Envelope()
 
 
 @dataclass(slots=True)
@@ -22,6 +25,7 @@ class Call:
     """The arrival on the monotonic clock, for durations."""
     read_body: Callable[[], Awaitable[bytes]]
     key: ApiKey | None = None
+    envelope: Envelope = _PLAIN
 
 
 class Answer(Protocol):
@@ -31,6 +35,12 @@ class Answer(Protocol):
 
     is_started: bool
     """Whether the status is sent: from then on an error is an event, not a status."""
+    dropped: tuple[str, ...]
+    """What the client asked for and does not get; it is told in a header."""
+
+    def begin(self, stream: StreamRelay, media_type: bytes) -> None:
+        """The answer will be this stream: it says how an error ends it."""
+        ...
 
     async def send_whole(self, body: bytes) -> None:
         """A whole answer, status 200."""
@@ -38,10 +48,6 @@ class Answer(Protocol):
 
     async def write(self, events: bytes) -> None:
         """Some whole events of a stream; the first write sends status 200."""
-        ...
-
-    async def keep_alive(self) -> None:
-        """Tell the client of a stream that we are still here."""
         ...
 
     async def end(self, events: bytes) -> None:

@@ -1,13 +1,16 @@
-"""Plan: which model a call gets and what goes upstream. Pure: a refusal here has cost nothing."""
+"""Plan: which model a call gets and by which route it goes. Pure: a refusal here has cost nothing."""
 
 import msgspec
+from msgspec.structs import replace
 
+from copilot_api.config.settings import Aliases
 from copilot_api.errors import GatewayError, ModelNotAllowed, ModelNotFound
-from copilot_api.gateway.surface import Surface
+from copilot_api.gateway.surface import NativeRoute, Route, Surface, TranslatedRoute
+from copilot_api.gateway.upstreams import UPSTREAMS
 from copilot_api.keys.models import ApiKey
-from copilot_api.protocols.base import ParsedRequest
+from copilot_api.protocols.base import ModelTraits, ParsedRequest
 from copilot_api.protocols.model_list import ListedModel
-from copilot_api.upstream.catalog import CHAT, EMBEDDINGS, Catalog, Model
+from copilot_api.upstream.catalog import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, Catalog, Model
 
 
 class ModelLacksEndpoint(GatewayError):
@@ -22,32 +25,71 @@ class Plan(msgspec.Struct, frozen=True):
     """What is to be done."""
 
     model: Model
-    upstream_endpoint: str
+    route: Route
     premium_requests: float
     """What the call costs on a plan that counts premium requests."""
 
 
-def make_plan(request: ParsedRequest, surface: Surface, key: ApiKey, catalog: Catalog) -> Plan:
+def make_plan(request: ParsedRequest, surface: Surface, key: ApiKey, catalog: Catalog, aliases: Aliases) -> Plan:
     """The plan for `request`. Raises what speaks against it."""
-    model = catalog.find(request.model)
+    model = find_model(request.model, key, catalog, aliases)
+    alias = aliases.get(request.model)
+    traits = model.traits
+    if alias is not None and alias.default_effort:
+        traits = replace(traits, default_effort=alias.default_effort)
+    is_billed = request.initiator == "user"
+    return Plan(
+        model=model,
+        route=_choose_route(request, surface, model, traits),
+        premium_requests=model.multiplier if is_billed else 0.0,
+    )
+
+
+def find_model(name: str, key: ApiKey, catalog: Catalog, aliases: Aliases) -> Model:
+    """The model that `key` means by `name`. Raises what speaks against using it."""
+    alias = aliases.get(name)
+    model = catalog.find(name if alias is None else alias.upstream)
     if model is None:
-        raise ModelNotFound(f"there is no model '{request.model[:100]}'", param="model")
-    if not is_allowed(model, request.model, key):
-        raise ModelNotAllowed(f"this key may not use the model '{request.model}'", param="model")
+        raise ModelNotFound(f"there is no model '{name[:100]}'", param="model")
+    if not is_allowed(model, name, key):
+        raise ModelNotAllowed(f"this key may not use the model '{name}'", param="model")
     if not model.is_enabled:
         raise ModelNotFound(
-            f"the model '{request.model}' is not enabled for this Copilot account",
+            f"the model '{name}' is not enabled for this Copilot account",
             param="model",
             hint="the account's owner enables it in GitHub's Copilot settings",
         )
-    if surface.upstream_endpoint not in model.endpoints:
-        speaks = ", ".join(sorted(model.endpoints)) or "none that is known"
-        raise ModelLacksEndpoint(
-            f"the model '{request.model}' cannot be used on {surface.endpoint} (Copilot serves it on: {speaks})",
-            param="model",
-        )
-    is_billed = request.initiator == "user"
-    return Plan(model, surface.upstream_endpoint, model.multiplier if is_billed else 0.0)
+    return model
+
+
+def _choose_route(request: ParsedRequest, surface: Surface, model: Model, traits: ModelTraits) -> Route:
+    native = surface.native
+    if native is not None and native.upstream_endpoint in model.endpoints:
+        return NativeRoute(request, native, traits)
+    if surface.client is not None:
+        for endpoint in _PREFERENCES[_family(model)]:
+            if endpoint in model.endpoints:
+                return TranslatedRoute(request, surface.client, UPSTREAMS[endpoint], traits)
+    speaks = ", ".join(sorted(model.endpoints)) or "none that is known"
+    raise ModelLacksEndpoint(
+        f"the model '{request.model}' cannot be used on {surface.endpoint} (Copilot serves it on: {speaks})",
+        param="model",
+    )
+
+
+_SERVED = {CHAT, RESPONSES, MESSAGES, EMBEDDINGS}
+_PREFERENCES = {
+    # Where a vendor's own protocol is served, reasoning can be replayed and nothing is lost on the way.
+    "claude": (MESSAGES, CHAT, RESPONSES),
+    "openai": (RESPONSES, CHAT, MESSAGES),
+    "other": (CHAT, RESPONSES, MESSAGES),
+}
+
+
+def _family(model: Model) -> str:
+    if model.traits.is_claude:
+        return "claude"
+    return "openai" if model.traits.is_openai else "other"
 
 
 def is_allowed(model: Model, name: str, key: ApiKey) -> bool:
@@ -55,10 +97,18 @@ def is_allowed(model: Model, name: str, key: ApiKey) -> bool:
     return key.policy.allows_model(name) or key.policy.allows_model(model.id)
 
 
-def list_models(catalog: Catalog, key: ApiKey) -> list[ListedModel]:
-    """What `key` can really use: enabled, allowed, and spoken on an endpoint of this gateway."""
+def list_models(catalog: Catalog, key: ApiKey, aliases: Aliases) -> list[ListedModel]:
+    """What `key` can really use, aliases first: enabled, allowed, and spoken on an endpoint of this gateway."""
+    named = [(name, catalog.find(alias.upstream)) for name, alias in aliases.items()]
+    named += [(model.id, model) for model in catalog.models if model.id not in aliases]
     return [
-        ListedModel(model.id, model.name, model.vendor)
-        for model in catalog.models
-        if model.is_enabled and model.endpoints & {CHAT, EMBEDDINGS} and is_allowed(model, model.id, key)
+        ListedModel(
+            id=name,
+            display_name=model.name if name == model.id else name,
+            owned_by=model.vendor,
+            max_input_tokens=model.traits.max_prompt_tokens,
+            max_output_tokens=model.traits.max_output_tokens,
+        )
+        for name, model in named
+        if model is not None and model.is_enabled and model.endpoints & _SERVED and is_allowed(model, name, key)
     ]

@@ -1,23 +1,25 @@
 """
 The relay: Copilot's answer on its way to the client.
 
-One loop: bytes in, events edited, usage noted, bytes out. Waiting to send is the back-pressure: the upstream is read no
-faster than the client takes it.
+One loop: bytes in, events edited or translated, usage noted, bytes out. Waiting to send is the back-pressure: the
+upstream is read no faster than the client takes it.
+
+A stream's status leaves with the first of the answer itself. What comes before that (a stream that has been created, a
+message that has begun) is held back until then, or until the upstream is silent: an answer that fails at once is an
+error with its own status, which clients know how to repeat, instead of a broken stream.
 """
 
 from copilot_api.gateway.call import Answer
 from copilot_api.gateway.settlement import Record
-from copilot_api.gateway.surface import Surface
-from copilot_api.protocols.base import ParsedRequest
+from copilot_api.gateway.surface import Route
+from copilot_api.protocols.base import AnswerHead, StreamRelay
 from copilot_api.upstream.client import cut_error
 from copilot_api.upstream.transport import Reply, Silence, TransportError
 
 
-async def relay_whole(
-    reply: Reply, surface: Surface, request: ParsedRequest, record: Record, answer: Answer, now: int
-) -> None:
-    """A whole answer: read it, mend it, send it."""
-    whole = surface.parse_answer(request, await _read_whole(reply), now)
+async def relay_whole(reply: Reply, route: Route, head: AnswerHead, record: Record, answer: Answer) -> None:
+    """A whole answer: read it, mend or translate it, send it."""
+    whole = route.read_answer(await _read_whole(reply), head)
     reply.close()
     record.metered_by(whole)
     record.first_token()
@@ -27,53 +29,60 @@ async def relay_whole(
 
 
 async def relay_stream(
-    reply: Reply, surface: Surface, request: ParsedRequest, record: Record, answer: Answer, now: int
+    reply: Reply, stream: StreamRelay, route: Route, head: AnswerHead, record: Record, answer: Answer
 ) -> None:
     """A streamed answer, as it comes."""
     if b"json" in reply.content_type:
-        await _relay_whole_as_stream(reply, surface, request, record, answer, now)
+        await _relay_whole_as_stream(reply, route, head, record, answer)
         return
-    stream = surface.open_stream(request, now)
     record.metered_by(stream)
-    is_waiting = True
-    try:
-        while chunk := await reply.read():
-            if isinstance(chunk, Silence):
-                record.answering()
-                await answer.keep_alive()
-                continue
-            events = stream.feed(chunk)
-            if events:
-                if is_waiting:
-                    record.answering()
-                    if stream.has_content:
-                        is_waiting = False
-                        record.first_token()
-                record.sent(len(events))
-                await answer.write(events)
-            if stream.failure is not None:
-                raise stream.failure
-    except TransportError as error:
-        raise cut_error(error) from error
-    events = stream.finish()
+    held = await _relay_events(reply, stream, record, answer)
+    events = held + stream.finish()
     reply.close()
     record.sent(len(events))
     record.completed()
     await answer.end(events)
 
 
-async def _relay_whole_as_stream(
-    reply: Reply, surface: Surface, request: ParsedRequest, record: Record, answer: Answer, now: int
-) -> None:
+async def _relay_events(reply: Reply, stream: StreamRelay, record: Record, answer: Answer) -> bytes:
+    """Everything up to the upstream's end; what is held back still when it comes."""
+    held = b""
+    is_waiting = True
+    try:
+        while chunk := await reply.read():
+            if isinstance(chunk, Silence):
+                record.answering()
+                await answer.write(held + stream.keep_alive())
+                held = b""
+                continue
+            events = stream.feed(chunk)
+            if is_waiting and stream.has_content:
+                is_waiting = False
+                record.answering()
+                record.first_token()
+                events, held = held + events, b""
+            elif is_waiting and not answer.is_started:
+                held, events = held + events, b""
+            if events:
+                record.sent(len(events))
+                await answer.write(events)
+            if stream.failure is not None:
+                raise stream.failure
+            if stream.is_over:
+                return held
+    except TransportError as error:
+        raise cut_error(error) from error
+    return held
+
+
+async def _relay_whole_as_stream(reply: Reply, route: Route, head: AnswerHead, record: Record, answer: Answer) -> None:
     """
     The client wants events and the upstream sent plain JSON: an error with status 200, or an answer that cannot
     stream.
     """
-    body = await _read_whole(reply)
-    whole = surface.parse_answer(request, body, now)
-    record.metered_by(whole)
+    meter, events = route.stream_whole(await _read_whole(reply), head)
+    record.metered_by(meter)
     record.first_token()
-    events = surface.stream_whole(request, whole.body, now)
     record.sent(len(events))
     record.completed()
     await answer.end(events)

@@ -108,7 +108,7 @@ class Record:
         self._plan = plan
         event = self._event
         event.identity_id = DEFAULT_IDENTITY
-        event.upstream_model, event.upstream_endpoint = plan.model.id, plan.upstream_endpoint
+        event.upstream_model, event.upstream_endpoint = plan.model.id, plan.route.upstream_endpoint
         event.queue_seconds = queue_seconds
         event.usage_unknown = True
         self._is_dispatched = True

@@ -1,21 +1,27 @@
 """
-A surface: one endpoint of the data plane, as the pieces that its protocol brings.
+A surface: one endpoint of the data plane, as the pieces that its protocol brings; and a route: how one call's request
+goes upstream and its answer comes back.
 
-The life of a call is the same for every surface; what differs stands here.
+The life of a call is the same for every surface. If the model speaks the caller's own protocol upstream, the call
+passes through (`NativeRoute`); otherwise it is translated (`TranslatedRoute`).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from copilot_api.protocols import embeddings
-from copilot_api.protocols.base import AnswerMeter, ParsedRequest, StreamRelay
-from copilot_api.protocols.chat import request as chat_request
-from copilot_api.protocols.chat import response as chat_response
-from copilot_api.protocols.chat.request import ChatRequest
-from copilot_api.protocols.chat.stream import ChatStream
-from copilot_api.upstream.catalog import CHAT, EMBEDDINGS
-from copilot_api.upstream.headers import CHAT_INTENT, EMBEDDINGS_INTENT
+from copilot_api.protocols.base import (
+    AnswerHead,
+    AnswerMeter,
+    Envelope,
+    ModelTraits,
+    Outgoing,
+    ParsedRequest,
+    StreamRelay,
+)
+from copilot_api.protocols.translation.codec import ClientCodec, UpstreamCodec
+from copilot_api.protocols.translation.prepare import Target
+from copilot_api.protocols.translation.translator import Translation
 
 
 class WholeAnswer(AnswerMeter, Protocol):
@@ -25,63 +31,152 @@ class WholeAnswer(AnswerMeter, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class NativeCodec:
+    """A protocol that Copilot speaks as the caller does: the answer passes through, mended. `Any` is its request."""
+
+    upstream_endpoint: str
+    read_answer: Callable[[Any, bytes, AnswerHead], WholeAnswer]
+    open_stream: Callable[[Any, AnswerHead], StreamRelay]
+    stream_whole: Callable[[Any, bytes, int], bytes]
+    """A whole answer, already mended, as the events of a stream: some upstreams answer `stream: true` with JSON."""
+
+
+@dataclass(frozen=True, slots=True)
 class Surface:
-    """See the module. The callables take the request, the name that the caller used, and unix seconds."""
+    """See the module."""
 
     endpoint: str
-    upstream_endpoint: str
-    intent: str
-    parse_request: Callable[[bytes], ParsedRequest]
-    parse_answer: Callable[[ParsedRequest, bytes, int], WholeAnswer]
-    open_stream: Callable[[ParsedRequest, int], StreamRelay]
-    stream_whole: Callable[[ParsedRequest, bytes, int], bytes]
-    """A whole answer as the events of a stream: some upstreams answer `stream: true` with plain JSON."""
+    parse_request: Callable[[bytes, Envelope], ParsedRequest]
+    native: NativeCodec | None
+    client: ClientCodec | None
+    """The protocol as one end of a translation; None where there is none (embeddings)."""
+    stream_type: Callable[[Any], bytes] = lambda _: b"text/event-stream; charset=utf-8"
+    """The media type of a stream that answers this request."""
 
 
-def _chat(request: ParsedRequest) -> ChatRequest:
-    if not isinstance(request, ChatRequest):
-        raise TypeError(type(request))
-    return request
+@dataclass(frozen=True, slots=True)
+class UpstreamEndpoint:
+    """An endpoint of Copilot's that calls can be translated to."""
+
+    endpoint: str
+    target: Target
+    codec: UpstreamCodec
 
 
-def _parse_chat_answer(request: ParsedRequest, body: bytes, now: int) -> WholeAnswer:
-    return chat_response.parse_response(body, model=request.model, choices=_chat(request).choices, now=now)
+class Route(Protocol):
+    """How one call goes upstream."""
+
+    @property
+    def upstream_endpoint(self) -> str:
+        """The path on Copilot's API."""
+        ...
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """What was asked for and cannot be given, by name."""
+        ...
+
+    def outgoing(self) -> Outgoing:
+        """The request."""
+        ...
+
+    def input_estimate(self, estimate: Callable[[Any, ModelTraits], int]) -> int:
+        """About how many tokens the input has; 0 where nobody needs to know beforehand."""
+        ...
+
+    def read_answer(self, body: bytes, head: AnswerHead) -> WholeAnswer:
+        """A whole answer for the caller."""
+        ...
+
+    def open_stream(self, head: AnswerHead) -> StreamRelay:
+        """A streamed answer for the caller."""
+        ...
+
+    def stream_whole(self, body: bytes, head: AnswerHead) -> tuple[AnswerMeter, bytes]:
+        """A whole answer for a caller who waits for a stream."""
+        ...
 
 
-def _open_chat_stream(request: ParsedRequest, now: int) -> StreamRelay:
-    chat = _chat(request)
-    return ChatStream(model=chat.model, wants_usage=chat.wants_usage, choices=chat.choices, now=now)
+class NativeRoute:
+    """The call passes through."""
+
+    __slots__ = ("_codec", "_request", "_traits")
+
+    def __init__(self, request: ParsedRequest, codec: NativeCodec, traits: ModelTraits) -> None:
+        self._request = request
+        self._codec = codec
+        self._traits = traits
+
+    @property
+    def upstream_endpoint(self) -> str:
+        """See `Route`."""
+        return self._codec.upstream_endpoint
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """See `Route`."""
+        return ()
+
+    def outgoing(self) -> Outgoing:
+        """See `Route`."""
+        return self._request.render(self._traits)
+
+    def input_estimate(self, estimate: Callable[[Any, ModelTraits], int]) -> int:  # noqa: ARG002 -- the upstream tells it
+        """See `Route`."""
+        return 0
+
+    def read_answer(self, body: bytes, head: AnswerHead) -> WholeAnswer:
+        """See `Route`."""
+        return self._codec.read_answer(self._request, body, head)
+
+    def open_stream(self, head: AnswerHead) -> StreamRelay:
+        """See `Route`."""
+        return self._codec.open_stream(self._request, head)
+
+    def stream_whole(self, body: bytes, head: AnswerHead) -> tuple[AnswerMeter, bytes]:
+        """See `Route`."""
+        whole = self._codec.read_answer(self._request, body, head)
+        return whole, self._codec.stream_whole(self._request, whole.body, head.now)
 
 
-def _parse_embeddings(request: ParsedRequest, body: bytes, now: int) -> WholeAnswer:  # noqa: ARG001 -- a surface's form
-    if not isinstance(request, embeddings.EmbeddingsRequest):
-        raise TypeError(type(request))
-    return embeddings.parse_response(body, model=request.model, wants_base64=request.wants_base64)
+class TranslatedRoute:
+    """The call is translated to another protocol and its answer back."""
 
+    __slots__ = ("_endpoint", "_traits", "_translation")
 
-def _never_streamed(*_: object) -> StreamRelay:
-    raise TypeError("embeddings are never streamed")
+    def __init__(
+        self, request: ParsedRequest, client: ClientCodec, upstream: UpstreamEndpoint, traits: ModelTraits
+    ) -> None:
+        self._endpoint = upstream.endpoint
+        self._traits = traits
+        self._translation = Translation(request, client, upstream.codec, upstream.target, traits)
 
+    @property
+    def upstream_endpoint(self) -> str:
+        """See `Route`."""
+        return self._endpoint
 
-def _never_whole(*_: object) -> bytes:
-    raise TypeError("embeddings are never streamed")
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """See `Route`."""
+        return self._translation.dropped
 
+    def outgoing(self) -> Outgoing:
+        """See `Route`."""
+        return self._translation.outgoing()
 
-CHAT_SURFACE = Surface(
-    endpoint="/v1/chat/completions",
-    upstream_endpoint=CHAT,
-    intent=CHAT_INTENT,
-    parse_request=chat_request.parse_request,
-    parse_answer=_parse_chat_answer,
-    open_stream=_open_chat_stream,
-    stream_whole=chat_response.whole_as_events,
-)
-EMBEDDINGS_SURFACE = Surface(
-    endpoint="/v1/embeddings",
-    upstream_endpoint=EMBEDDINGS,
-    intent=EMBEDDINGS_INTENT,
-    parse_request=embeddings.parse_request,
-    parse_answer=_parse_embeddings,
-    open_stream=_never_streamed,
-    stream_whole=_never_whole,
-)
+    def input_estimate(self, estimate: Callable[[Any, ModelTraits], int]) -> int:
+        """See `Route`."""
+        return estimate(self._translation.conversation, self._traits)
+
+    def read_answer(self, body: bytes, head: AnswerHead) -> WholeAnswer:
+        """See `Route`."""
+        return self._translation.read_answer(body, head)
+
+    def open_stream(self, head: AnswerHead) -> StreamRelay:
+        """See `Route`."""
+        return self._translation.open_stream(head)
+
+    def stream_whole(self, body: bytes, head: AnswerHead) -> tuple[AnswerMeter, bytes]:
+        """See `Route`."""
+        return self._translation.stream_whole(body, head)

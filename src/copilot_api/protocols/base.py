@@ -1,5 +1,6 @@
-"""The values that every protocol shares: what a call consumed, who began it, and how a stream is relayed."""
+"""The values that every protocol shares: what a call consumed, what a model can do, and how an answer is relayed."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
@@ -18,6 +19,84 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
+
+
+class ModelTraits(msgspec.Struct, frozen=True, kw_only=True):
+    """What of an upstream model decides how a request to it is written. What the catalog does not say is empty."""
+
+    id: str
+    vendor: str = ""
+    max_output_tokens: int | None = None
+    max_prompt_tokens: int | None = None
+    efforts: tuple[str, ...] = ()
+    """The reasoning efforts that it lists."""
+    default_effort: str = ""
+    """The operator's choice for requests that name none; empty for the model's own."""
+    has_adaptive_thinking: bool = False
+    min_thinking_budget: int | None = None
+    max_thinking_budget: int | None = None
+    has_structured_outputs: bool = False
+    has_vision: bool = False
+    tokenizer: str = "o200k_base"
+
+    @property
+    def is_claude(self) -> bool:
+        """Anthropic's."""
+        return self.vendor == "Anthropic" or self.id.startswith("claude-")
+
+    @property
+    def is_openai(self) -> bool:
+        """OpenAI's, wherever it is served."""
+        return self.vendor in {"OpenAI", "Azure OpenAI"} or self.id.startswith(("gpt-", "o1", "o3", "o4"))
+
+    @property
+    def is_reasoning(self) -> bool:
+        """Of OpenAI's families that refuse `max_tokens`, `stop` and sampling parameters."""
+        return self.id.startswith(("gpt-5", "o1", "o3", "o4"))
+
+    @property
+    def takes_only_adaptive_thinking(self) -> bool:
+        """Claude models that refuse a budget. The catalog has no flag for it (protocol reference, 9.3)."""
+        return self.has_adaptive_thinking and not self.id.startswith(("claude-opus-4.6", "claude-sonnet-4.6"))
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a request stands outside its body."""
+
+    model: str = ""
+    """The model in the path (Gemini)."""
+    is_streamed: bool = False
+    """Whether the path asks for a stream (Gemini)."""
+    is_array: bool = False
+    """Whether that stream is to be one JSON array instead of events (Gemini without `alt=sse`)."""
+    betas: tuple[str, ...] = ()
+    """The values of `anthropic-beta`."""
+
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """A request as it goes upstream."""
+
+    body: bytes
+    headers: Mapping[str, str] = {}
+    """The headers that belong to this protocol, beside those of every call."""
+    has_images: bool = False
+
+
+class AnswerHead(msgspec.Struct, frozen=True, kw_only=True):
+    """What an answer says of itself beside its content."""
+
+    model: str
+    """The name that the caller used."""
+    request_id: str
+    now: int
+    """Unix seconds."""
+    input_estimate: int = 0
+    """About how many tokens the input has, for protocols that tell it first and upstreams that tell it last."""
+
+    @property
+    def stem(self) -> str:
+        """What makes this answer's ids unique: letters and digits only."""
+        return "".join(character for character in self.request_id if character.isalnum())
 
 
 class ParsedRequest(Protocol):
@@ -48,8 +127,8 @@ class ParsedRequest(Protocol):
         """The reasoning effort asked for, if any."""
         ...
 
-    def render(self, upstream_model: str) -> bytes:
-        """The body that goes upstream."""
+    def render(self, traits: ModelTraits) -> Outgoing:
+        """The request to a model that speaks this protocol itself: the caller's, with named edits."""
         ...
 
 
@@ -76,6 +155,19 @@ class StreamRelay(AnswerMeter, Protocol):
 
     def finish(self) -> bytes:
         """The end of the answer, once the upstream has ended."""
+        ...
+
+    def fail(self, error: GatewayError, request_id: str) -> bytes:
+        """`error` as the end of the stream: in the caller's protocol, and never to be taken for a success."""
+        ...
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is wanted of the upstream, though it may have more to say."""
+        ...
+
+    def keep_alive(self) -> bytes:
+        """What tells the client that we are still here while the upstream says nothing; always between two events."""
         ...
 
     @property

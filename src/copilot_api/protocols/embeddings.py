@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from copilot_api.errors import BadRequest, UpstreamFailed
-from copilot_api.protocols.base import Usage
+from copilot_api.protocols.base import Envelope, ModelTraits, Outgoing, Usage
 from copilot_api.protocols.copilot_usage import CopilotUsage
 from copilot_api.protocols.json_object import JsonObject, parse_object, refuse_duplicate_keys, wrong_field
 
@@ -56,15 +56,15 @@ class EmbeddingsRequest:
     has_images: bool = False
     effort: str | None = None
 
-    def render(self, upstream_model: str) -> bytes:
+    def render(self, traits: ModelTraits) -> Outgoing:
         """The body that goes upstream."""
-        edits: dict[str, bytes | None] = {"model": json.dumps(upstream_model).encode()}
+        edits: dict[str, bytes | None] = {"model": json.dumps(traits.id).encode()}
         raw = bytes(self.body.fields["input"])
         if raw.startswith(b'"'):
             edits["input"] = b"[%b]" % raw
         if "encoding_format" in self.body.fields:
             edits["encoding_format"] = None
-        return self.body.replaced(edits)
+        return Outgoing(self.body.replaced(edits))
 
 
 @dataclass(slots=True)
@@ -76,7 +76,7 @@ class EmbeddingsAnswer:
     nano_aiu: int | None
 
 
-def parse_request(source: bytes) -> EmbeddingsRequest:
+def parse_request(source: bytes, envelope: Envelope | None = None) -> EmbeddingsRequest:  # noqa: ARG001 -- a surface's form
     """The request in `source`. Raises `BadRequest` with the field or position at fault."""
     body = parse_object(source)
     refuse_duplicate_keys(source)

@@ -18,10 +18,13 @@ class ListedModel:
     id: str
     display_name: str
     owned_by: str
+    max_input_tokens: int | None = None
+    max_output_tokens: int | None = None
 
 
 def render_model(model: ListedModel) -> dict[str, Any]:
     """One entry. Copilot does not say when a model was made, so the time is the epoch, as for other gateways."""
+    limits = {"max_input_tokens": model.max_input_tokens, "max_tokens": model.max_output_tokens}
     return {
         "id": model.id,
         "object": "model",
@@ -30,6 +33,7 @@ def render_model(model: ListedModel) -> dict[str, Any]:
         "type": "model",
         "display_name": model.display_name,
         "created_at": _EPOCH,
+        **{name: limit for name, limit in limits.items() if limit is not None},
     }
 
 

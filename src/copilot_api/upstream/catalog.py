@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from copilot_api.errors import CatalogUnavailable, GatewayError, UpstreamFailed, UpstreamUnauthorized
-from copilot_api.protocols.untyped import list_of
+from copilot_api.protocols.base import ModelTraits
+from copilot_api.protocols.untyped import list_of, object_of, text_of
 from copilot_api.upstream.auth import CopilotSessions
 from copilot_api.upstream.github import GitHub
 
@@ -32,13 +33,11 @@ class _Billing(msgspec.Struct):
     is_premium: bool | None = None
 
 
-class _Supports(msgspec.Struct):
-    reasoning_effort: list[str] | None = None
-
-
 class _Capabilities(msgspec.Struct):
     type: str | None = None
-    supports: _Supports | None = None
+    supports: Any = None
+    limits: Any = None
+    tokenizer: Any = None
 
 
 class _Entry(msgspec.Struct):
@@ -65,6 +64,8 @@ class Model:
     is_enabled: bool
     multiplier: float
     """Premium requests that one user-initiated call costs on the plans that still count them."""
+    traits: ModelTraits
+    """What of it decides how a request to it is written."""
 
 
 class Catalog:
@@ -112,7 +113,31 @@ def _parse_entry(entry: _Entry) -> Model:
         endpoints=endpoints,
         is_enabled=entry.policy is None or entry.policy.state in {None, "enabled"},
         multiplier=multiplier,
+        traits=_parse_traits(entry),
     )
+
+
+def _parse_traits(entry: _Entry) -> ModelTraits:
+    """What the catalog says of a model's abilities; it has no version, so what is of an unknown type is not said."""
+    capabilities = entry.capabilities or _Capabilities()
+    supports, limits = object_of(capabilities.supports), object_of(capabilities.limits)
+    return ModelTraits(
+        id=entry.id,
+        vendor=entry.vendor or "",
+        max_output_tokens=_count(limits.get("max_output_tokens")),
+        max_prompt_tokens=_count(limits.get("max_prompt_tokens")),
+        efforts=tuple(effort for effort in list_of(supports.get("reasoning_effort")) if isinstance(effort, str)),
+        has_adaptive_thinking=supports.get("adaptive_thinking") is True,
+        min_thinking_budget=_count(supports.get("min_thinking_budget")),
+        max_thinking_budget=_count(supports.get("max_thinking_budget")),
+        has_structured_outputs=supports.get("structured_outputs") is True,
+        has_vision=supports.get("vision") is True,
+        tokenizer=text_of(capabilities.tokenizer) or "o200k_base",
+    )
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
 class CatalogKeeper:

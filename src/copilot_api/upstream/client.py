@@ -7,7 +7,7 @@ unused, a bearer that has expired (once), an answer that says the fault was pass
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
@@ -37,6 +37,8 @@ class UpstreamRequest(msgspec.Struct, frozen=True):
     has_images: bool
     is_streamed: bool
     request_id: str
+    headers: Mapping[str, str] = {}
+    """What the request's own protocol adds."""
 
 
 class CopilotClient:
@@ -109,12 +111,13 @@ class CopilotClient:
             )
         accept = b"text/event-stream" if request.is_streamed else b"application/json"
         vision = b"copilot-vision-request: true\r\n" if request.has_images else b""
-        return b"%bx-initiator: %b\r\nx-request-id: %b\r\naccept: %b\r\n%b" % (
+        return b"%bx-initiator: %b\r\nx-request-id: %b\r\naccept: %b\r\n%b%b" % (
             lines,
             initiator.encode(),
             request.request_id.encode(),
             accept,
             vision,
+            header_lines(request.headers) if request.headers else b"",
         )
 
     def _may_retry(self, retries: int, began: float) -> bool:

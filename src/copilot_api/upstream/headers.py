@@ -4,6 +4,8 @@ Who we say we are: an editor with the Copilot Chat extension, since that is the 
 Stale versions are answered with 466 or a CDN challenge, so they stand here in one place (protocol reference, 5).
 """
 
+from collections.abc import Mapping
+
 EDITOR_VERSION = "vscode/1.120.0"
 PLUGIN_VERSION = "copilot-chat/0.48.1"
 USER_AGENT = "GitHubCopilotChat/0.48.1"
@@ -11,9 +13,15 @@ API_VERSION = "2026-06-01"
 GITHUB_API_VERSION = "2025-04-01"
 INTEGRATION_ID = "vscode-chat"
 
-CHAT_INTENT = "conversation-panel"
-EMBEDDINGS_INTENT = "copilot-panel"
 MODELS_INTENT = "model-access"
+INTENTS = {
+    "/chat/completions": "conversation-panel",
+    "/responses": "conversation-panel",
+    "/v1/messages": "conversation-panel",
+    "/v1/messages/count_tokens": "conversation-panel",
+    "/embeddings": "copilot-panel",
+}
+"""What each endpoint is called for, in GitHub's words."""
 
 
 def github_headers(github_token: str | None = None) -> dict[str, str]:
@@ -48,7 +56,7 @@ def copilot_headers(bearer: str, intent: str) -> dict[str, str]:
     }
 
 
-def header_lines(headers: dict[str, str]) -> bytes:
+def header_lines(headers: Mapping[str, str]) -> bytes:
     """The headers as lines on the wire. Raises `ValueError` on a value that would break out of its line."""
     for name, value in headers.items():
         if "\r" in value or "\n" in value or "\0" in value:

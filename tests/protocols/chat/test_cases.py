@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from copilot_api.errors import GatewayError
+from copilot_api.protocols.base import ModelTraits
 from copilot_api.protocols.chat.request import ChatRequest, parse_request
 from copilot_api.protocols.chat.response import parse_response, whole_as_events
 from copilot_api.protocols.chat.stream import ChatStream
@@ -153,7 +154,7 @@ def test_an_invalid_request_is_refused_with_its_fault(case: Path) -> None:
 @pytest.mark.parametrize("case", ALL, ids=name)
 def test_the_upstream_is_asked_for_what_the_client_asked_for(case: Path) -> None:
     request = request_of(case)
-    sent = json.loads(request.render("upstream-model"))
+    sent = json.loads(request.render(ModelTraits(id="upstream-model")).body)
     asked = json.loads((case / "request.json").read_bytes())
     assert sent.pop("model") == "upstream-model"
     assert asked.pop("model") == request.model

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from copilot_api.errors import BadRequest
+from copilot_api.protocols.base import ModelTraits
 from copilot_api.protocols.chat.request import parse_request
 
 PROPERTY = settings(derandomize=True, deadline=None, database=None)
@@ -21,7 +22,7 @@ def source(**fields: Any) -> bytes:
 
 def sent(body: bytes, model: str = "gpt-4.1") -> Any:
     """What goes upstream, decoded."""
-    return json.loads(parse_request(body).render(model))
+    return json.loads(parse_request(body).render(ModelTraits(id=model)).body)
 
 
 # What is read ----------------------------------------------------------------------------------------------------
@@ -79,7 +80,7 @@ def test_the_word_image_is_no_image(content: Any) -> None:
 def test_a_message_without_content_is_a_message() -> None:
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     body = source(messages=[USER, {"role": "assistant", "tool_calls": [call]}])
-    assert parse_request(body).render("gpt-4.1") == body
+    assert parse_request(body).render(ModelTraits(id="gpt-4.1")).body == body
 
 
 # What is changed -------------------------------------------------------------------------------------------------
@@ -87,26 +88,26 @@ def test_a_message_without_content_is_a_message() -> None:
 
 def test_a_request_with_nothing_to_change_leaves_byte_for_byte() -> None:
     body = b'\n{ "model" : "gpt-4.1",\t"messages":[ {"role":"user","content":"\\u0068i\xf0\x9f\x98\x80"} ] , "temperature":1.00,"x":1e400 }\r\n'
-    assert parse_request(body).render("gpt-4.1") == body
+    assert parse_request(body).render(ModelTraits(id="gpt-4.1")).body == body
 
 
 def test_66_the_models_name_alone_is_replaced() -> None:
     body = b'{"messages":[{"role":"user","content":"fast"}], "model": "fast" ,"seed":0.0e0,"user":"fast"}'
     body = body.replace(b"0.0e0", b"7")
-    assert parse_request(body).render("gpt-4.1") == body.replace(b'"model": "fast"', b'"model": "gpt-4.1"')
+    assert parse_request(body).render(ModelTraits(id="gpt-4.1")).body == body.replace(b'"model": "fast"', b'"model": "gpt-4.1"')
 
 
 def test_a_models_name_is_read_through_its_escapes() -> None:
     request = parse_request(rb'{"messages":[{"role":"user","content":"x"}],"mod\u0065l":"f\u0061st"}')
     assert request.model == "fast"
-    assert json.loads(request.render("gpt-4.1")) == {"messages": [{"role": "user", "content": "x"}], "model": "gpt-4.1"}
+    assert json.loads(request.render(ModelTraits(id="gpt-4.1")).body) == {"messages": [{"role": "user", "content": "x"}], "model": "gpt-4.1"}
 
 
 @pytest.mark.parametrize("options", [None, {}, {"include_usage": False}, {"include_usage": None}])
 def test_usage_is_always_asked_for_upstream(options: Any) -> None:
     request = parse_request(source(stream=True, stream_options=options))
     assert not request.wants_usage
-    assert json.loads(request.render("gpt-4.1"))["stream_options"] == {"include_usage": True}
+    assert json.loads(request.render(ModelTraits(id="gpt-4.1")).body)["stream_options"] == {"include_usage": True}
     assert sent(source(stream=True))["stream_options"] == {"include_usage": True}
 
 
@@ -122,7 +123,7 @@ def test_usage_is_not_asked_for_without_a_stream(stream: bool | None) -> None:
 @pytest.mark.parametrize("model", ["gpt-5", "gpt-5-mini", "gpt-5.3-codex", "o1", "o3-mini", "o4-mini"])
 def test_20_models_that_refuse_max_tokens_get_it_by_its_new_name(model: str) -> None:
     body = b'{"model":"alias","messages":[{"role":"user","content":"x"}],"max_tokens": 10 ,"top_p":1.0}'
-    out = parse_request(body).render(model)
+    out = parse_request(body).render(ModelTraits(id=model)).body
     assert out == body.replace(b'"max_tokens"', b'"max_completion_tokens"').replace(b"alias", model.encode())
 
 
@@ -153,7 +154,7 @@ def test_124_the_same_request_gives_the_same_bytes() -> None:
     body = source(
         stream=True, max_tokens=5, tools=[{"type": "function", "function": {"name": f"t{n}"}} for n in range(9)]
     )
-    assert parse_request(body).render("gpt-5") == parse_request(body).render("gpt-5")
+    assert parse_request(body).render(ModelTraits(id="gpt-5")).body == parse_request(body).render(ModelTraits(id="gpt-5")).body
 
 
 VALUES = st.recursive(
@@ -238,6 +239,6 @@ def test_114_a_huge_request_is_parsed_in_bounded_time() -> None:
     body = source(messages=[{"role": "user", "content": [image]}] * 2, tools=tools, stream=True, max_tokens=5)
     began = time.monotonic()
     request = parse_request(body)
-    request.render("gpt-5")
+    request.render(ModelTraits(id="gpt-5"))
     assert request.has_images
     assert time.monotonic() - began < 3.0

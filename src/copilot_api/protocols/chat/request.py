@@ -3,7 +3,10 @@
 import msgspec
 
 from copilot_api.errors import BadRequest
+from copilot_api.protocols.base import Envelope, ModelTraits, Outgoing
 from copilot_api.protocols.chat import wire
+from copilot_api.protocols.chat.foreign_shapes import FOREIGN_PARTS, normalised
+from copilot_api.protocols.effort import clamp
 from copilot_api.protocols.json_object import JsonObject, parse_object, refuse_duplicate_keys, wrong_field
 
 _decode_request = msgspec.json.Decoder(wire.Request).decode
@@ -11,9 +14,8 @@ _decode_request = msgspec.json.Decoder(wire.Request).decode
 _decode_parts = msgspec.json.Decoder(list[wire.ContentPart]).decode
 
 _IMAGE_TYPES = {"image_url", "input_image", "image"}
-_NEEDS_MAX_COMPLETION_TOKENS = ("gpt-5", "o1", "o3", "o4")
-"""Model families that refuse `max_tokens` (copilot wire: "Use 'max_completion_tokens' instead")."""
 _SMALL_BODY_BYTES = 1024
+_BRACKET = b"["[0]
 
 
 class ChatRequest(msgspec.Struct, frozen=True):
@@ -29,39 +31,81 @@ class ChatRequest(msgspec.Struct, frozen=True):
     has_images: bool
     effort: str | None
 
-    def render(self, upstream_model: str) -> bytes:
-        """The body that goes upstream: the client's, but for the model, the usage chunk, and the limit's name."""
+    @property
+    def speaks_functions(self) -> bool:
+        """Whether the client knows `function_call` only, as before there were tools."""
+        return "functions" in self.body.fields and "tools" not in self.body.fields
+
+    @property
+    def has_custom_tools(self) -> bool:
+        """Whether the client knows custom tools: it declares one."""
+        tools = self.body.get("tools")
+        return tools is not None and b'"custom"' in tools
+
+    def render(self, traits: ModelTraits) -> Outgoing:
+        """The body that goes upstream: the client's, but for the model, the usage chunk, the limit and the effort."""
         edits: dict[str, bytes | None] = {}
-        if upstream_model != self.model:
-            edits["model"] = msgspec.json.encode(upstream_model)
-        if self.is_streamed and not self.wants_usage:
-            edits["stream_options"] = self._stream_options()
+        if traits.id != self.model:
+            edits["model"] = msgspec.json.encode(traits.id)
+        self._mend_stream_options(edits)
         renames: dict[str, str] = {}
         if "max_tokens" in self.body.fields:
-            self._mend_limit(upstream_model, edits, renames)
-        return self.body.replaced(edits, renames) if edits or renames else self.body.source
+            self._mend_limit(traits, edits, renames)
+        self._mend_effort(traits, edits)
+        body = self.body.replaced(edits, renames) if edits or renames else self.body.source
+        return Outgoing(body, has_images=self.has_images)
 
-    def _mend_limit(self, upstream_model: str, edits: dict[str, bytes | None], renames: dict[str, str]) -> None:
+    def _mend_limit(self, traits: ModelTraits, edits: dict[str, bytes | None], renames: dict[str, str]) -> None:
         """Exactly one limit on the output goes upstream, by the name that the model takes."""
         old, new = self.body.get("max_tokens"), self.body.get("max_completion_tokens")
         if new is not None and new != b"null":
             edits["max_tokens"] = None
-        elif upstream_model.startswith(_NEEDS_MAX_COMPLETION_TOKENS):
+        elif traits.is_reasoning:
             if new is None:
                 renames["max_tokens"] = "max_completion_tokens"
             else:
                 edits["max_completion_tokens"], edits["max_tokens"] = old, None
 
-    def _stream_options(self) -> bytes:
+    def _mend_effort(self, traits: ModelTraits, edits: dict[str, bytes | None]) -> None:
+        """An effort that the model lists; without one from the client, the operator's."""
+        wanted = self.effort or traits.default_effort
+        taken = clamp(wanted, traits.efforts) if wanted else None
+        if taken is not None and taken != self.effort:
+            edits["reasoning_effort"] = msgspec.json.encode(taken)
+
+    def _mend_stream_options(self, edits: dict[str, bytes | None]) -> None:
+        """The usage is always asked for, and padding against listeners never: Copilot does not know it."""
         options = self.body.get("stream_options")
         if options is None or options == b"null":
-            return b'{"include_usage":true}'
-        return parse_object(options).replaced({"include_usage": b"true"})
+            if self.is_streamed:
+                edits["stream_options"] = b'{"include_usage":true}'
+            return
+        asked: dict[str, bytes | None] = {}
+        if self.is_streamed and not self.wants_usage:
+            asked["include_usage"] = b"true"
+        if b'"include_obfuscation"' in options:
+            asked["include_obfuscation"] = None
+        if asked:
+            edits["stream_options"] = parse_object(options).replaced(asked)
 
 
-def parse_request(source: bytes) -> ChatRequest:
-    """The request in `source`. Raises `BadRequest` with the field or position at fault."""
+def parse_request(source: bytes, envelope: Envelope | None = None) -> ChatRequest:  # noqa: ARG001 -- a surface's form
+    """
+    The request in `source`. Raises `BadRequest` with the field or position at fault.
+
+    A body in another protocol's clothes (`foreign_shapes.py`) is taken for what it means.
+    """
     body = parse_object(source)
+    if "messages" not in body.fields and "input" in body.fields:
+        return _parse(parse_object(normalised(source)))
+    tools = body.get("tools")
+    if tools is not None and b'"input_schema"' in tools:
+        return _parse(parse_object(normalised(source)))
+    return _parse(body)
+
+
+def _parse(body: JsonObject) -> ChatRequest:
+    source = body.source
     try:
         request = _decode_request(source)
     except msgspec.ValidationError as error:
@@ -73,6 +117,9 @@ def parse_request(source: bytes) -> ChatRequest:
     if len(source) <= _SMALL_BODY_BYTES:
         # In a big body deeper duplicates are the upstream's business: there, looking costs more than carrying.
         refuse_duplicate_keys(source)
+    kinds = _part_types(request.messages)
+    if not kinds.isdisjoint(FOREIGN_PARTS):
+        return _parse(parse_object(normalised(source)))
     return ChatRequest(
         body=body,
         model=request.model,
@@ -80,23 +127,25 @@ def parse_request(source: bytes) -> ChatRequest:
         wants_usage=bool(request.stream_options and request.stream_options.include_usage),
         choices=request.n or 1,
         initiator="agent" if request.messages[-1].role in {"assistant", "tool", "function"} else "user",
-        has_images=any([_has_image(place, message) for place, message in enumerate(request.messages)]),
+        has_images=not kinds.isdisjoint(_IMAGE_TYPES),
         effort=request.reasoning_effort,
     )
 
 
-def _has_image(place: int, message: wire.RequestMessage) -> bool:
-    """Whether `message` shows an image. Raises `BadRequest` when its content is neither text nor parts."""
-    content = memoryview(message.content)
-    first = content[0]
-    if first == 0x5B:  # a bracket
-        try:
-            return any([part.type in _IMAGE_TYPES for part in _decode_parts(content)])
-        except msgspec.ValidationError as error:
-            raise wrong_field(error, f"messages[{place}].content") from None
-    if first not in b'"n':
-        raise BadRequest(
-            f"the field 'messages[{place}].content' is wrong: expected a string, a list of parts, or null",
-            param=f"messages[{place}].content",
-        )
-    return False
+def _part_types(messages: list[wire.RequestMessage]) -> set[str]:
+    """The types of all parts. Raises `BadRequest` when a message's content is neither text nor parts."""
+    types: set[str] = set()
+    for place, message in enumerate(messages):
+        content = memoryview(message.content)
+        first = content[0]
+        if first == _BRACKET:
+            try:
+                types.update([part.type for part in _decode_parts(content)])
+            except msgspec.ValidationError as error:
+                raise wrong_field(error, f"messages[{place}].content") from None
+        elif first not in b'"n':
+            raise BadRequest(
+                f"the field 'messages[{place}].content' is wrong: expected a string, a list of parts, or null",
+                param=f"messages[{place}].content",
+            )
+    return types

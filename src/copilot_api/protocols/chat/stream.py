@@ -20,7 +20,8 @@ from copilot_api.protocols.chat import wire
 from copilot_api.protocols.chat.tool_calls import ToolCalls
 from copilot_api.protocols.copilot_errors import parse_stream_error
 from copilot_api.protocols.copilot_usage import CopilotUsage
-from copilot_api.protocols.sse import Event, EventTooLarge, SseDecoder, render_event
+from copilot_api.protocols.openai_errors import error_body
+from copilot_api.protocols.sse import Event, EventTooLarge, SseDecoder, render_comment, render_event
 from copilot_api.protocols.untyped import list_of, object_of, text_of
 
 DONE = b"[DONE]"
@@ -120,6 +121,19 @@ class ChatStream:
         if self._wants_usage and self._tail.get("usage") is not None:
             out += render_event(_encode(self._wrapped({**self._tail, "choices": []})))
         return out + render_event(DONE)
+
+    def fail(self, error: GatewayError, request_id: str) -> bytes:
+        """See `StreamRelay`. No finish and no `[DONE]` follow: either would look like success."""
+        return render_event(error_body(error, request_id))
+
+    @property
+    def is_over(self) -> bool:
+        """See `StreamRelay`."""
+        return self._is_done
+
+    def keep_alive(self) -> bytes:
+        """See `StreamRelay`."""
+        return render_comment("keep-alive")
 
     def _relay_rest(self) -> bytes:
         """A last event without its blank line; one that is not whole is what was left when the stream was cut."""

@@ -18,7 +18,7 @@ Piece = dict[str, Any]
 class _Call:
     """One call, as far as it has come."""
 
-    __slots__ = ("first", "id", "name", "number", "pieces")
+    __slots__ = ("first", "has_own_id", "id", "name", "number", "pieces")
 
     def __init__(self, call_id: str, first: Piece) -> None:
         self.id = call_id
@@ -28,21 +28,22 @@ class _Call:
         self.number: int | None = None
         """Its number towards the client, once that has heard of it."""
         self.pieces: list[str] = []
+        self.has_own_id = False
+        """Whether the upstream gave the id."""
 
     @property
     def arguments(self) -> str:
         """The arguments so far."""
         return "".join(self.pieces)
 
+    def says(self, name: str, arguments: str) -> bool:
+        """Whether this is the call that a whole one like this would be."""
+        return (self.name, self.arguments) == (name, arguments)
+
     def is_whole(self) -> bool:
         """Whether the arguments are a whole JSON value: then nothing can follow them."""
-        if not self.pieces or not self.pieces[-1].rstrip().endswith(("}", "]", '"')):
-            return False  # the cheap look first: it is asked for each piece that repeats the name
-        try:
-            json.loads(self.arguments)
-        except (ValueError, RecursionError):
-            return False
-        return True
+        # The cheap look first: it is asked for each piece that repeats the name.
+        return bool(self.pieces) and _ends_like_json(self.pieces[-1]) and _is_json(self.arguments)
 
 
 class ToolCalls:
@@ -69,8 +70,12 @@ class ToolCalls:
         place = (choice, index) if isinstance(index, int) and not isinstance(index, bool) else None
         call = self._find(call_id, place, name, arguments)
         if call is None:
-            call = _Call(call_id or f"call_{len(self._calls)}_{stream_id}"[:64], piece)
+            is_fresh = bool(call_id) and call_id not in self._by_id
+            call = _Call(call_id if is_fresh else f"call_{len(self._calls)}_{stream_id}"[:64], piece)
+            call.has_own_id = is_fresh
             self._calls.append(call)
+            if call_id:
+                self._by_id[call_id] = call
         elif name and arguments and call.is_whole() and arguments == call.arguments:
             return None  # the whole call once more
         self._by_id.setdefault(call.id, call)
@@ -94,7 +99,15 @@ class ToolCalls:
 
     def _find(self, call_id: str, place: tuple[int, int] | None, name: str, arguments: str) -> _Call | None:
         if call_id:
-            return self._by_id.get(call_id)
+            call = self._by_id.get(call_id)
+            if call is None and place is not None and not name:
+                # The id of a call that is under way without one. The client has got ours by now, and keeps it.
+                placed = self._by_place.get(place)
+                if placed is not None and not placed.has_own_id:
+                    placed.has_own_id = True
+                    self._by_id[call_id] = placed
+                    return placed
+            return None if call is not None and _is_another(call, name, arguments) else call
         last = self._calls[-1] if self._calls else None
         call = last if place is None else self._by_place.get(place)
         if call is None and not name:
@@ -102,7 +115,7 @@ class ToolCalls:
         if call is None or not name or not arguments or not call.name or not call.is_whole():
             return call
         # A whole call, and a name with arguments again: said once more if it says the same, else the next call.
-        return call if (name, arguments) == (call.name, call.arguments) and len(call.pieces) > 1 else None
+        return call if call.says(name, arguments) and len(call.pieces) > 1 else None
 
     def _open(self, call: _Call, name: str, function: dict[str, Any]) -> Piece:
         """A call's first piece for the client, with all arguments that came before its name did."""
@@ -116,6 +129,25 @@ class ToolCalls:
             "type": "function",
             "function": {**function, "name": name, "arguments": call.arguments},
         }
+
+
+def _is_another(call: _Call, name: str, arguments: str) -> bool:
+    """Whether a piece with the id of `call` is a whole call of its own: Gemini's ids may come twice."""
+    if not name or not _ends_like_json(arguments) or call.says(name, arguments):
+        return False
+    return call.is_whole() and _is_json(arguments)
+
+
+def _ends_like_json(text: str) -> bool:
+    return text.rstrip().endswith(("}", "]", '"'))
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _arguments(value: object) -> str:

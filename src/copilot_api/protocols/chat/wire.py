@@ -4,6 +4,7 @@ The shapes of Chat Completions, as OpenAI documents them and as far as the gatew
 Unknown fields are none of our business: these structs name what is checked or read, and the bytes carry the rest.
 """
 
+import json
 from typing import Annotated, Any
 
 import msgspec
@@ -13,6 +14,18 @@ from copilot_api.protocols.copilot_usage import CopilotUsage
 
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+def decode_any(source: bytes) -> Any:
+    """
+    The JSON in `source`, with a replacement for what is no character (half a surrogate pair), which msgspec refuses.
+
+    Raises `ValueError` (as which `msgspec.DecodeError` counts) or `RecursionError` when it is no JSON.
+    """
+    try:
+        return msgspec.json.decode(source)
+    except msgspec.DecodeError:
+        return msgspec.json.decode(json.dumps(json.loads(source), ensure_ascii=False).encode(errors="replace"))
 
 
 class RequestMessage(msgspec.Struct):
@@ -68,6 +81,8 @@ class PromptDetails(msgspec.Struct):
 
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    """The same by the name that some of Claude's backends use."""
 
 
 class CompletionDetails(msgspec.Struct):
@@ -81,18 +96,24 @@ class ChatUsage(msgspec.Struct):
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    total_tokens: int | None = None
     prompt_tokens_details: PromptDetails | None = None
     completion_tokens_details: CompletionDetails | None = None
     reasoning_tokens: int | None = None
 
     def to_usage(self, copilot: CopilotUsage | None) -> Usage:
-        """The same in the gateway's terms."""
+        """
+        The same in the gateway's terms. What the total has beyond its parts is Gemini's reasoning, which its backend
+        leaves out of the completion.
+        """
         prompt, completion = self.prompt_tokens_details, self.completion_tokens_details
         reasoning = (completion and completion.reasoning_tokens) or self.reasoning_tokens
-        written = (prompt and prompt.cache_write_tokens) or (copilot and copilot.cache_write_tokens)
+        written = (prompt and (prompt.cache_write_tokens or prompt.cache_creation_input_tokens)) or (
+            copilot and copilot.cache_write_tokens
+        )
         return Usage(
             input_tokens=self.prompt_tokens,
-            output_tokens=self.completion_tokens,
+            output_tokens=max(self.completion_tokens, (self.total_tokens or 0) - self.prompt_tokens),
             cache_read_tokens=(prompt and prompt.cached_tokens) or 0,
             cache_write_tokens=written or 0,
             reasoning_tokens=reasoning or 0,

@@ -1,0 +1,289 @@
+"""
+A streamed answer as the events of Responses.
+
+    created in_progress ( output_item.added … output_item.done )* completed | incomplete [DONE]
+
+Clients append items and parts as they are added and address them by their index, so everything is added before it is
+filled and done after. Codex reads an item only from its `done`: it holds everything.
+"""
+
+from typing import Any
+
+import msgspec
+
+from copilot_api.errors import GatewayError
+from copilot_api.protocols.base import AnswerHead, Usage
+from copilot_api.protocols.conversation import (
+    Finished,
+    Reasoning,
+    ReasoningDelta,
+    ReasoningEnd,
+    RefusalDelta,
+    Started,
+    StreamEvent,
+    TextDelta,
+    ToolDelta,
+    ToolEnd,
+    ToolStart,
+)
+from copilot_api.protocols.openai_errors import error_message, sendable
+from copilot_api.protocols.responses.request import ResponsesRequest
+from copilot_api.protocols.responses.response import (
+    incomplete_reason,
+    item_id,
+    message_item,
+    reasoning_item,
+    refusal_part,
+    render_usage,
+    response_object,
+    text_part,
+)
+from copilot_api.protocols.sse import render_event
+
+Json = dict[str, Any]
+_encode = msgspec.json.encode
+DONE = b"data: [DONE]\n\n"
+_DELTA = (
+    b'event: response.%b.delta\ndata: {"type":"response.%b.delta","sequence_number":%d,"item_id":"%b",'
+    b'"output_index":%d,%b"delta":%b}\n\n'
+)
+_KINDS = {
+    "text": (b"output_text", b'"content_index":0,"logprobs":[],'),
+    "refusal": (b"refusal", b'"content_index":0,'),
+    "reasoning": (b"reasoning_summary_text", b'"summary_index":0,'),
+    "call": (b"function_call_arguments", b""),
+    "custom": (b"custom_tool_call_input", b""),
+}
+
+
+class ResponsesWriter:
+    """See the module, and `Writer` for the contract."""
+
+    __slots__ = (
+        "_call",
+        "_has_text",
+        "_head",
+        "_is_started",
+        "_item_id",
+        "_items",
+        "_open",
+        "_pieces",
+        "_request",
+        "_sequence",
+        "_tools",
+    )
+
+    def __init__(self, request: ResponsesRequest, head: AnswerHead) -> None:
+        self._request = request
+        self._head = head
+        self._tools = request.tool_set
+        self._sequence = 0
+        self._is_started = False
+        self._items: list[Json] = []
+        self._open = ""
+        """The kind of what is open; empty when nothing is."""
+        self._item_id = ""
+        self._pieces: list[str] = []
+        self._call: ToolStart | None = None
+        self._has_text = False
+
+    def write(self, event: StreamEvent) -> bytes:
+        """See `Writer`."""
+        match event:
+            case TextDelta(text):
+                return self._opened("text") + self._delta(text)
+            case ToolDelta(arguments):
+                return self._arguments(arguments)
+            case ReasoningDelta(text):
+                return self._opened("reasoning") + self._delta(text)
+            case ReasoningEnd():
+                return self._end_reasoning(event)
+            case RefusalDelta(text):
+                return self._opened("refusal") + self._delta(text)
+            case ToolStart():
+                return self._start_call(event)
+            case ToolEnd():
+                return self._end_call()
+            case Started():
+                return self._start()
+            case Finished():
+                return self._finish(event)
+
+    def fail(self, error: GatewayError, request_id: str) -> bytes:
+        """See `Writer`. Codex acts on `response.failed` only, other clients on `error`: both are sent."""
+        return self._start() + fail_events(
+            error,
+            request_id,
+            response_object(self._request, self._head, "failed", self._items),
+            self._sequence,
+        )
+
+    def keep_alive(self) -> bytes:
+        """See `Writer`."""
+        return b": keep-alive\n\n"
+
+    # The response -----------------------------------------------------------------------------------------------
+
+    def _event(self, name: str, fields: Json) -> bytes:
+        kind = f"response.{name}"
+        data = _encode({"type": kind, "sequence_number": self._sequence, **fields})
+        self._sequence += 1
+        return render_event(data, kind)
+
+    def _start(self) -> bytes:
+        if self._is_started:
+            return b""
+        self._is_started = True
+        response = response_object(self._request, self._head, "in_progress", [])
+        return self._event("created", {"response": response}) + self._event("in_progress", {"response": response})
+
+    def _finish(self, event: Finished) -> bytes:
+        out = self._start()
+        reason = incomplete_reason(event.stop, has_text=self._has_text)
+        status = "incomplete" if reason else "completed"
+        out += self._closed(status)
+        response = response_object(self._request, self._head, status, self._items)
+        response["incomplete_details"] = {"reason": reason} if reason else None
+        response["usage"] = render_usage(event.usage or Usage())
+        return out + self._event(status, {"response": response}) + DONE
+
+    # Items ------------------------------------------------------------------------------------------------------
+
+    def _place(self) -> Json:
+        return {"item_id": self._item_id, "output_index": len(self._items)}
+
+    def _delta(self, text: str) -> bytes:
+        self._pieces.append(text)
+        name, more = _KINDS[self._open]
+        number = self._sequence
+        self._sequence += 1
+        return _DELTA % (name, name, number, self._item_id.encode(), len(self._items), more, _encode(text))
+
+    def _added(self, item: Json) -> bytes:
+        return self._event("output_item.added", {"output_index": len(self._items), "item": item})
+
+    def _done(self, item: Json) -> bytes:
+        out = self._event("output_item.done", {"output_index": len(self._items), "item": item})
+        self._items.append(item)
+        self._open, self._pieces = "", []
+        return out
+
+    def _opened(self, kind: str) -> bytes:
+        """Whatever it takes for text, a refusal or reasoning to be open."""
+        if self._open == kind:
+            return b""
+        out = self._start() + self._closed()
+        self._open = kind
+        if kind == "reasoning":
+            return out + self._open_reasoning(with_text=True)
+        self._has_text = True
+        self._item_id = item_id("msg", self._head, len(self._items))
+        item = {**message_item(self._item_id, [], None), "status": "in_progress"}
+        part = text_part("") if kind == "text" else refusal_part("")
+        place = {**self._place(), "content_index": 0}
+        return out + self._added(item) + self._event("content_part.added", {**place, "part": part})
+
+    def _closed(self, status: str = "completed") -> bytes:
+        if self._open == "reasoning":
+            return self._close_reasoning(ReasoningEnd())
+        return self._close_message(status) if self._open else b""
+
+    def _close_message(self, status: str) -> bytes:
+        text, place = "".join(self._pieces), {**self._place(), "content_index": 0}
+        if self._open == "text":
+            part = text_part(text)
+            out = self._event("output_text.done", {**place, "text": text, "logprobs": []})
+        else:
+            part = refusal_part(text)
+            out = self._event("refusal.done", {**place, "refusal": text})
+        out += self._event("content_part.done", {**place, "part": part})
+        return out + self._done({**message_item(self._item_id, [part], None), "status": status})
+
+    # Reasoning --------------------------------------------------------------------------------------------------
+
+    def _open_reasoning(self, *, with_text: bool) -> bytes:
+        self._item_id = item_id("rs", self._head, len(self._items))
+        out = self._added(reasoning_item(self._item_id, Reasoning("")))
+        if with_text:
+            part = {"type": "summary_text", "text": ""}
+            out += self._event("reasoning_summary_part.added", {**self._place(), "summary_index": 0, "part": part})
+        return out
+
+    def _end_reasoning(self, event: ReasoningEnd) -> bytes:
+        if self._open == "reasoning":
+            return self._close_reasoning(event)
+        if event.carrier is None:
+            return b""
+        out = self._start() + self._closed() + self._open_reasoning(with_text=False)
+        return out + self._done(reasoning_item(self._item_id, Reasoning("", event.carrier)))
+
+    def _close_reasoning(self, event: ReasoningEnd) -> bytes:
+        text, place = "".join(self._pieces), {**self._place(), "summary_index": 0}
+        part = {"type": "summary_text", "text": text}
+        out = self._event("reasoning_summary_text.done", {**place, "text": text})
+        out += self._event("reasoning_summary_part.done", {**place, "part": part})
+        return out + self._done(reasoning_item(self._item_id, Reasoning(text, event.carrier)))
+
+    # Calls ------------------------------------------------------------------------------------------------------
+
+    def _start_call(self, event: ToolStart) -> bytes:
+        out = self._start() + self._closed()
+        self._call = event
+        self._open = "custom" if event.is_custom else "call"
+        self._item_id = item_id("ctc" if event.is_custom else "fc", self._head, len(self._items))
+        return out + self._added({**self._item(""), "status": "in_progress"})
+
+    def _item(self, arguments: str) -> Json:
+        call = self._call or ToolStart("", "")
+        return self._tools.render_call(self._item_id, call.id, call.name, arguments, is_custom=call.is_custom)
+
+    def _is_hosted(self) -> bool:
+        return self._call is not None and self._call.name in self._tools.hosted
+
+    def _arguments(self, arguments: str) -> bytes:
+        if self._is_hosted():
+            self._pieces.append(arguments)  # such an item has no deltas: all of it is in its `done`
+            return b""
+        return self._delta(arguments)
+
+    def _end_call(self) -> bytes:
+        call = self._call
+        if call is None:
+            return b""
+        out = b""
+        if not self._pieces and not call.is_custom:
+            out = self._arguments("{}")
+        arguments = "".join(self._pieces)
+        item = self._item(arguments)
+        if call.is_custom:
+            out += self._event("custom_tool_call_input.done", {**self._place(), "input": arguments})
+        elif not self._is_hosted():
+            fields = {**self._place(), "name": item["name"], "arguments": arguments}
+            out += self._event("function_call_arguments.done", fields)
+        self._call = None
+        return out + self._done(item)
+
+
+def fail_events(error: GatewayError, request_id: str, response: Json, sequence: int) -> bytes:
+    """The two events that end a response which failed: `response` gets the error, `sequence` is the next number."""
+    message, code = error_message(error, request_id), _failure_code(error)
+    if code == "rate_limit_exceeded" and error.retry_after is not None:
+        message = f"{message} Please try again in {max(1, round(error.retry_after))}s."  # Codex reads the number
+    flat = {"type": "error", "code": code, "message": message, "param": error.param, "sequence_number": sequence}
+    failed = {
+        "type": "response.failed",
+        "sequence_number": sequence + 1,
+        "response": {**response, "status": "failed", "error": {"code": code, "message": message}},
+    }
+    return render_event(_encode(flat), "error") + render_event(_encode(failed), "response.failed") + DONE
+
+
+def _failure_code(error: GatewayError) -> str:
+    """The code in the words that clients of Responses act on."""
+    if error.cause == "upstream_rate_limited" or error.actual_status == 429:
+        return "insufficient_quota" if error.kind == "insufficient_quota" else "rate_limit_exceeded"
+    if error.upstream_code:
+        return sendable(error.upstream_code)
+    if error.actual_status == 503:
+        return "server_is_overloaded"
+    return "server_error" if error.actual_status >= 500 else sendable(error.public_code)
