@@ -45,16 +45,16 @@ ADVICE = {
     "RequestTimeout": "Headers have 30 s; a body may be silent for 60 s. Usual cause: a client that died, or a proxy "
     "in between that buffers. In the ledger a body that stops is `client_aborted`, and headers that do not end are "
     "no call.",
-    "RouteNotFound": "A base URL that is wrong by a piece of path. `/v1` may be left out or doubled; `/v1/responses` "
-    "and `/v1/messages` are not served by this version.",
+    "RouteNotFound": "A base URL that is wrong by a piece of path. `/v1` may be left out or doubled. Stored responses "
+    "(`/v1/responses/{id}`), batches and files are not served.",
     "HeadersTooLarge": "Usually cookies or tracing baggage that a proxy added.",
     "Unauthorized": "The message says which case it is: no key, a key of another service, an unknown one, or one that "
     "was revoked, has expired, or was rotated. See [keys](../guides/keys.md).",
     "ModelNotAllowed": "The key was made with `--models` and this model is not among them.",
     "ModelNotFound": "The name is not in the account's catalog, or its owner has not enabled the model on GitHub. "
     "`GET /v1/models` shows what can be used.",
-    "ModelLacksEndpoint": "Copilot serves this model only on an endpoint that this version does not have, such as "
-    "`/responses`.",
+    "ModelLacksEndpoint": "The model answers nothing of this kind: an embeddings model on a chat endpoint, or the other "
+    "way round.",
     "RateLimited": "The gateway was started with `--rate-limit` and without `--wait`. Copilot's own limit is "
     "[another error](#upstream_rate_limited-upstreamratelimited), though it may carry the same code.",
     "NotApproved": "No answer within 120 s is a no.",
@@ -86,6 +86,9 @@ ADVICE = {
 SETTINGS = {
     "version": "The version of this file's form.",
     "$schema": "For editors; the gateway reads nothing from it.",
+    "models.NAME.upstream": "Copilot's id of the model that clients call `NAME`; empty where `NAME` is that id itself.",
+    "models.NAME.default_effort": "The reasoning effort of requests that name none, within what the model lists:"
+    " none, minimal, low, medium, high, xhigh or max. Empty leaves it to the model.",
     "limits.max_body_mb": "The largest request body, in MiB. A larger one is refused with 413 before it is read.",
     "features.auth": "`false` lets everybody in without a key, as `--no-auth` does and with the same guard.",
 }
@@ -300,6 +303,8 @@ def list_settings(of: type[msgspec.Struct] = ConfigFile, prefix: str = "") -> li
         path = prefix + field.encode_name
         if isinstance(kind, msgspec.inspect.StructType):
             found += list_settings(kind.cls, f"{path}.")
+        elif isinstance(kind, msgspec.inspect.DictType) and isinstance(kind.value_type, msgspec.inspect.StructType):
+            found += list_settings(kind.value_type.cls, f"{path}.NAME.")
         else:
             default = msgspec.json.encode(getattr(defaults, field.name)).decode()
             found.append((path, _type_in_words(kind), default))

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from copilot_api.protocols import embeddings
-from copilot_api.protocols.base import AnswerMeter, ParsedRequest, StreamRelay, Usage
+from copilot_api.protocols.base import AnswerHead, AnswerMeter, ModelTraits, ParsedRequest, StreamRelay, Usage
 from copilot_api.protocols.chat import request as chat_request
 from copilot_api.protocols.chat import response as chat_response
 from copilot_api.protocols.chat.stream import ChatStream
@@ -28,7 +28,7 @@ def test_every_protocols_request_is_a_parsed_request() -> None:
         assert request.initiator in {"user", "agent"}
         assert request.has_images is False
         assert request.effort is None
-        assert b'"other"' in request.render("other")
+        assert b'"other"' in request.render(ModelTraits(id="other")).body
 
 
 def test_every_protocols_answer_is_a_meter() -> None:
@@ -46,3 +46,22 @@ def test_a_chat_stream_is_a_relay() -> None:
     assert relay.failure is None
     assert not relay.has_content
     assert relay.feed(b"") == b""
+
+
+def test_an_answers_stem_holds_nothing_that_an_id_may_not() -> None:
+    assert AnswerHead(model="m", request_id="req_1-a.b", now=1).stem == "req1ab"
+
+
+def test_what_a_model_is_follows_from_its_vendor_or_its_name() -> None:
+    assert ModelTraits(id="x", vendor="Anthropic").is_claude
+    assert ModelTraits(id="claude-next").is_claude
+    assert ModelTraits(id="x", vendor="Azure OpenAI").is_openai
+    assert [ModelTraits(id=name).is_reasoning for name in ("gpt-5-mini", "o3", "gpt-4.1", "claude-opus-4.8")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    opus = ModelTraits(id="claude-opus-4.8", has_adaptive_thinking=True)
+    sonnet = ModelTraits(id="claude-sonnet-4.6", has_adaptive_thinking=True)
+    assert (opus.takes_only_adaptive_thinking, sonnet.takes_only_adaptive_thinking) == (True, False)

@@ -42,7 +42,12 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_huge_text_is_counted_in_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     encoded = counter._encoded
-    monkeypatch.setattr(counter, "_encoded", lambda text, name: seen.append(len(text)) or encoded(text, name))
+
+    def noting(text: str, name: str) -> int:
+        seen.append(len(text))
+        return encoded(text, name)
+
+    monkeypatch.setattr(counter, "_encoded", noting)
     monkeypatch.setattr(counter, "MAX_CHARACTERS", 6000)
     whole = counted(TokenCounter(), request("hello world " * 1000, "more " * 1000), GPT)
     assert sum(seen) <= 6000

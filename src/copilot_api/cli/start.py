@@ -88,8 +88,7 @@ def _follow_up(claude_code: bool) -> Any:
         if claude_code:
             click.echo(
                 f"\nANTHROPIC_BASE_URL={url} ANTHROPIC_AUTH_TOKEN=<a client key> "
-                "ANTHROPIC_MODEL=claude-sonnet-4.6 claude\n\n"
-                "note: this version does not serve /v1/messages yet, which Claude Code needs\n",
+                "ANTHROPIC_MODEL=claude-sonnet-4.6 claude\n",
                 err=True,
             )
 

@@ -51,5 +51,5 @@ class Settings:
     """How long calls under way may still take when the gateway is told to stop."""
     tls_cert: str | None = None
     tls_key: str | None = None
-    aliases: Aliases = field(default_factory=dict)
+    aliases: Aliases = field(default_factory=dict[str, ModelAlias])
     upstream: UpstreamSettings = field(default_factory=UpstreamSettings)

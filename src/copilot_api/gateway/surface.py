@@ -27,7 +27,10 @@ from copilot_api.protocols.translation.translator import Translation
 class WholeAnswer(AnswerMeter, Protocol):
     """An answer that came at once."""
 
-    body: bytes
+    @property
+    def body(self) -> bytes:
+        """What the caller gets."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

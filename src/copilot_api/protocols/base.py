@@ -135,8 +135,15 @@ class ParsedRequest(Protocol):
 class AnswerMeter(Protocol):
     """What an answer, whole or streamed, turned out to hold."""
 
-    usage: Usage | None
-    nano_aiu: int | None
+    @property
+    def usage(self) -> Usage | None:
+        """What it consumed; None while, or when, the upstream does not say."""
+        ...
+
+    @property
+    def nano_aiu(self) -> int | None:
+        """What Copilot charges for it."""
+        ...
 
 
 class StreamRelay(AnswerMeter, Protocol):
@@ -147,7 +154,10 @@ class StreamRelay(AnswerMeter, Protocol):
     raises it, or that the stream ended before the answer did.
     """
 
-    failure: GatewayError | None
+    @property
+    def failure(self) -> GatewayError | None:
+        """What the upstream reported inside the stream."""
+        ...
 
     def feed(self, chunk: bytes) -> bytes:
         """What the client gets for `chunk`; may be empty."""

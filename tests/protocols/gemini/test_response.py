@@ -234,7 +234,8 @@ def test_the_sdk_reads_an_answer_in_a_form() -> None:
     one = types.GenerateContentConfig(response_mime_type="application/json", response_schema=City)
     assert client.models.generate_content(model="m", contents="x", config=one).parsed == City(name="Bern", days=3)
     several = types.GenerateContentConfig(response_mime_type="application/json", response_schema=list[City])
-    assert client.models.generate_content(model="m", contents="x", config=several).parsed == [City(name="Bern")]
+    parsed: Any = client.models.generate_content(model="m", contents="x", config=several).parsed
+    assert parsed == [City(name="Bern")]
     first, second = (asked.output_format for asked in gateway.asked)
     assert first is not None
     assert second is not None

@@ -27,6 +27,7 @@ from copilot_api.protocols.conversation import (
     ToolCall,
     ToolDelta,
     ToolEnd,
+    ToolResult,
     ToolStart,
 )
 from copilot_api.protocols.gemini.request import GeminiRequest
@@ -121,7 +122,7 @@ def test_a_call_comes_whole_and_in_one_piece() -> None:
 
 def test_pitfall_070_text_after_a_call_follows_it() -> None:
     found = streamed(answer(CALL, Text("then"), CALL, Reasoning("Hm"), Text("x")), request(**SHOWN))
-    assert [list(part)[0] for part in joined(found)] == ["functionCall", "text", "functionCall", "text", "text"]
+    assert [next(iter(part)) for part in joined(found)] == ["functionCall", "text", "functionCall", "text", "text"]
 
 
 def test_pitfall_125_a_stream_of_nothing_or_of_thoughts_alone_ends_with_an_empty_part() -> None:
@@ -148,7 +149,7 @@ def test_a_wrapped_answer_is_unwrapped_at_its_end() -> None:
     found = write(asked, TextDelta('{"value":'), TextDelta('["a"]}'), Finished(StopReason.END, USAGE))
     assert [parts(chunk) for chunk in found] == [[{"text": '["a"]'}]]
     found = streamed(answer(Text("I call"), CALL, Text('{"value":["a"]}')), asked)
-    assert [list(part)[0] for part in joined(found)] == ["text", "functionCall", "text"]
+    assert [next(iter(part)) for part in joined(found)] == ["text", "functionCall", "text"]
 
 
 def test_texts_that_are_no_unicode_do_no_harm() -> None:
@@ -249,7 +250,7 @@ ANSWERS = st.builds(
 
 @settings(max_examples=200, deadline=None)
 @given(ANSWERS, st.booleans())
-def test_pitfall_062_a_stream_amounts_to_the_whole_answer(given: Answer, shows: bool) -> None:  # noqa: FBT001
+def test_pitfall_062_a_stream_amounts_to_the_whole_answer(given: Answer, shows: bool) -> None:
     asked = request(**SHOWN) if shows else request()
     whole = json.loads(render_answer(given, asked, HEAD))
     found = streamed(given, asked)
@@ -329,7 +330,7 @@ def test_the_sdks_chat_calls_functions_in_a_stream() -> None:
     assert "".join(chunk.text or "" for chunk in found if not chunk.function_calls).endswith("3 and 7")
     second = gateway.asked[1]
     assert second.messages[1].parts == (Reasoning("", CARRIER), Text("I add"), call, other)
-    results = [part for message in second.messages for part in message.parts if type(part).__name__ == "ToolResult"]
+    results = [part for message in second.messages for part in message.parts if isinstance(part, ToolResult)]
     assert [(part.call_id, part.parts) for part in results] == [("call_1", (Text("3"),)), ("call_2", (Text("7"),))]
 
 

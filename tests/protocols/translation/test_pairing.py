@@ -1,5 +1,7 @@
 """Histories that no upstream would take, made whole."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -131,5 +133,5 @@ def test_whatever_the_history_each_call_has_one_answer_right_behind_it(messages:
         answers = [part.call_id for part in after.parts if isinstance(part, ToolResult)]
         if calls or message.role == "assistant":
             assert answers == calls
-    assert all(one.role != other.role for one, other in zip(found, found[1:], strict=False))
+    assert all(one.role != other.role for one, other in itertools.pairwise(found))
     assert pair(found) == found

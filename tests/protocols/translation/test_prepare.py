@@ -58,7 +58,7 @@ def test_pitfall_018_stops_are_emulated_where_the_target_has_none() -> None:
     ("target", "kept"), [(Target.CHAT, ["ro"]), (Target.RESPONSES, ["rs"]), (Target.MESSAGES, ["an", "rd"])]
 )
 def test_pitfall_038_reasoning_goes_back_only_to_whoever_made_it(target: Target, kept: list[str]) -> None:
-    thoughts = tuple(Reasoning("t", Carrier(kind=kind, data="x")) for kind in ("ro", "rs", "an", "rd"))  # type: ignore[arg-type]
+    thoughts = tuple(Reasoning("t", Carrier(kind=kind, data="x")) for kind in ("ro", "rs", "an", "rd"))
     turns = (HI, Message("assistant", (*thoughts, Reasoning("bare"), Text("so")), None), HI)
     parts = prepare(request(messages=turns), target, CLAUDE).request.messages[1].parts
     assert [part.carrier.kind for part in parts if isinstance(part, Reasoning) and part.carrier] == kept

@@ -36,7 +36,7 @@ def test_the_client_sees_its_own_names() -> None:
 def test_pitfall_046_a_custom_tools_input_comes_back_as_bare_text() -> None:
     patch = "*** Begin Patch\n+x\n"
     wrapped = ['{"inp', 'ut":"*** Begin Patch\\n+x\\n"}']
-    events = [
+    events: list[StreamEvent] = [
         ToolStart("1", "apply_patch"),
         *map(ToolDelta, wrapped),
         ToolEnd(),
@@ -62,7 +62,7 @@ def test_input_that_is_not_wrapped_is_taken_as_it_is() -> None:
 
 
 def test_forced_json_is_the_text_and_says_nothing_of_a_tool() -> None:
-    events = [
+    events: list[StreamEvent] = [
         TextDelta("Sure:"),
         ToolStart("1", JSON_TOOL),
         ToolDelta('{"a"'),
@@ -98,7 +98,7 @@ def test_of_several_sequences_the_first_in_the_text_counts_and_the_longest_there
 )
 def test_the_text_before_the_first_stop_is_what_arrives(pieces: list[str], stops: list[str]) -> None:
     """However the text is cut into deltas."""
-    events = [TextDelta(piece) for piece in pieces if piece]
+    events: list[StreamEvent] = [TextDelta(piece) for piece in pieces if piece]
     found = through(StopSequences(tuple(stops)), *events, Finished(StopReason.END))
     text, got = "".join(pieces), "".join(event.text for event in found if isinstance(event, TextDelta))
     places = [place for stop in stops if (place := text.find(stop)) >= 0]

@@ -107,14 +107,17 @@ def with_clean_mark(raw: bytes) -> tuple[bytes, bool]:
 # The instructions ---------------------------------------------------------------------------------------------------
 
 
-def edit_system(raw: bytes, extra: str = "") -> list[bytes]:
-    """The instructions as blocks that are not empty, without the billing header, and with `extra` at the end."""
+def edit_system(raw: bytes, extra: str = "") -> tuple[list[bytes], bool]:
+    """
+    The instructions as blocks that are not empty, without the billing header, and with `extra` at the end; and whether
+    that is another thing than what came.
+    """
     text = decode(_text_decoder, raw)
-    blocks = decode_list(raw) if text is None else [text_block(text)]
-    if blocks is None:
-        return [raw]  # of a kind that nobody knows
+    blocks = (decode_list(raw) or []) if text is None else [text_block(text)]
     edited = [found for block in blocks if (found := _edited_instruction(block)) is not None]
-    return [*edited, text_block(extra)] if extra else edited
+    if extra:
+        edited.append(text_block(extra))
+    return edited, edited != blocks or not edited
 
 
 def _edited_instruction(raw: bytes) -> bytes | None:
@@ -175,12 +178,11 @@ class Turn:
         return {block.type for raw in self._blocks if (block := decode(_block_decoder, raw)) is not None}
 
 
-def edit_messages(raw: bytes) -> list[Turn] | None:
-    """The messages that Copilot takes; None when they are no list."""
-    raws = decode_list(raw)
-    if raws is None:
-        return None
-    return _folded([_edited_turn(one) for one in raws])
+def edit_messages(raw: bytes) -> tuple[list[Turn], bool]:
+    """The messages that Copilot takes, and whether some that it does not take are gone into others."""
+    turns = [_edited_turn(one) for one in decode_list(raw) or []]
+    folded = _folded(turns)
+    return folded, folded is not turns
 
 
 def _edited_turn(raw: bytes) -> Turn:
@@ -200,6 +202,7 @@ def _edited_turn(raw: bytes) -> Turn:
     turn.blocks[:] = [edited for block, found in pairs if (edited := _edited_block(block, found)) is not None]
     if not turn.blocks:
         turn.blocks.append(text_block(EMPTY_CONTENT))
+    turn.marks = sum([with_clean_mark(block)[1] for block in turn.blocks])  # a tool result may have got one
     return turn
 
 
@@ -254,7 +257,7 @@ def _edited_result(content: msgspec.Raw) -> tuple[bytes, bytes] | None:
     What a tool answered, without what is refused inside an answer: nothing at all, empty texts, and cache marks (which
     belong on the answer itself); and the mark. None where it can stay.
     """
-    first = content[:1] if isinstance(content, bytes) else bytes(memoryview(content)[:1])
+    first = bytes(memoryview(content)[:1])
     if not first or bytes(content) in {b"null", b'""', b"[]"}:
         return _encode(EMPTY_RESULT), b""
     if first != b"[":
@@ -334,17 +337,21 @@ def _said(turns: list[Turn]) -> Turn:
 # The whole of them --------------------------------------------------------------------------------------------------
 
 
-def drop_marks(turns: list[Turn], excess: int) -> None:
-    """Take the first `excess` cache marks off the messages; the later ones cover more."""
+def drop_marks(turns: list[Turn], excess: int) -> int:
+    """Take the first `excess` cache marks off the messages (the later ones cover more); how many are still due."""
     for turn in turns:
-        if excess <= 0:
-            return
-        if turn.marks:
-            for place, raw in enumerate(turn.blocks):
-                if excess > 0 and with_clean_mark(raw)[1]:
-                    turn.blocks[place] = without_mark(raw)
-                    turn.marks -= 1
-                    excess -= 1
+        if excess > 0 and turn.marks:
+            excess = drop_first_marks(turn.blocks, excess)
+    return max(excess, 0)
+
+
+def drop_first_marks(raws: list[bytes], excess: int) -> int:
+    """Take the first `excess` cache marks off these blocks or tools; how many are still due."""
+    for place, raw in enumerate(raws):
+        if excess > 0 and with_clean_mark(raw)[1]:
+            raws[place] = without_mark(raw)
+            excess -= 1
+    return excess
 
 
 def is_unsigned(turns: list[Turn]) -> bool:

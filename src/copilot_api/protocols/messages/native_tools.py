@@ -49,7 +49,7 @@ def read_choice(raw: bytes | None) -> Choice:
 
 
 def edit_tools(raw: bytes, choice: Choice, traits: ModelTraits, betas: tuple[str, ...]) -> EditedTools | None:
-    """The tools that Copilot takes; None when they are no list. Raises `BadRequest` when one that it refuses is forced."""
+    """The tools that Copilot takes; None when they are no list. Raises `BadRequest` when one it refuses is forced."""
     raws = decode_list(raw)
     if raws is None:
         return None
@@ -90,9 +90,7 @@ def _text(fields: Fields | None, name: str) -> str:
     return (decode(_text_decoder, raw) if raw is not None else None) or ""
 
 
-def _edits(
-    fields: Fields, traits: ModelTraits, betas: tuple[str, ...], *, has_search: bool
-) -> dict[str, bytes | None]:
+def _edits(fields: Fields, traits: ModelTraits, betas: tuple[str, ...], *, has_search: bool) -> dict[str, bytes | None]:
     """What of the tool must change: fields that only Anthropic knows go (pitfall 27)."""
     taken = set(_TAKEN)
     if has_search:

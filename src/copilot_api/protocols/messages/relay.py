@@ -270,7 +270,7 @@ def whole_as_events(request: object, body: bytes, now: int) -> bytes:  # noqa: A
     if "stop_details" in message:
         ending["stop_details"] = message["stop_details"]
     usage = object_of(message.get("usage"))
-    start = {**message, "content": [], **dict.fromkeys(ending), "usage": {**usage, "output_tokens": 1}}
+    start: dict[str, Any] = {**message, "content": [], **dict.fromkeys(ending), "usage": {**usage, "output_tokens": 1}}
     events: list[dict[str, Any]] = [{"type": "message_start", "message": start}]
     for index, block in enumerate(blocks):
         opened, deltas = _opened(block)

@@ -8,6 +8,7 @@ from copilot_api.errors import BadRequest
 from copilot_api.protocols.base import Envelope, ModelTraits, Outgoing
 from copilot_api.protocols.json_object import JsonObject, parse_object, refuse_duplicate_keys, wrong_field
 from copilot_api.protocols.messages import wire
+from copilot_api.protocols.messages.native import render_native
 
 _decode_request = msgspec.json.Decoder(wire.Request)
 _decode_count_request = msgspec.json.Decoder(wire.CountRequest)
@@ -40,8 +41,6 @@ class MessagesRequest(msgspec.Struct, frozen=True):
 
     def render(self, traits: ModelTraits) -> Outgoing:
         """See `ParsedRequest`."""
-        from copilot_api.protocols.messages.native import render_native  # it knows this class: not at the top
-
         return render_native(self, traits)
 
 

@@ -80,11 +80,11 @@ class MessagesWriter:
         """See `Writer`."""
         if type(event) is self._kind and (self._kind is not ToolDelta or self._streams_call):
             # Nearly every event: more of what the open block takes.
-            text = event.arguments if type(event) is ToolDelta else event.text  # type: ignore[union-attr]
+            text: str = event.arguments if type(event) is ToolDelta else event.text  # type: ignore[union-attr]
             try:
                 return b"".join((self._prefix, _encode_text(text), _DELTA_END))
             except UnicodeEncodeError:
-                return b"".join((self._prefix, encoded(text), _DELTA_END))
+                return b"".join((self._prefix, encoded(text), _DELTA_END))  # pyright: ignore[reportUnknownArgumentType]
         if self._is_over:
             return b""
         if not self._has_started:

@@ -16,9 +16,20 @@ class Reader(Protocol):
     `failure` says that the upstream reported one inside the stream; what came before it has been handed out.
     """
 
-    usage: Usage | None
-    nano_aiu: int | None
-    failure: GatewayError | None
+    @property
+    def usage(self) -> Usage | None:
+        """What the answer consumed, as far as the upstream has said."""
+        ...
+
+    @property
+    def nano_aiu(self) -> int | None:
+        """What Copilot charges for it."""
+        ...
+
+    @property
+    def failure(self) -> GatewayError | None:
+        """See the class."""
+        ...
 
     def feed(self, chunk: bytes) -> list[StreamEvent]:
         """The events that `chunk` brings; never raises."""

@@ -22,8 +22,8 @@ def pair(messages: Iterable[Message]) -> tuple[Message, ...]:
     out: list[Message] = []
     for turn in turns:
         if turn.role != "assistant":
-            parts = tuple(part for part in turn.parts if not isinstance(part, ToolResult))
-            parts += tuple(_as_text(result) for result in results.orphans(turn))
+            said: tuple[Part, ...] = tuple(part for part in turn.parts if not isinstance(part, ToolResult))
+            parts = said + tuple(_as_text(result) for result in results.orphans(turn))
             if parts:
                 out.append(Message(turn.role, parts))
             continue

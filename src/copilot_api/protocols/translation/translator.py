@@ -19,6 +19,7 @@ from copilot_api.protocols.conversation import (
     Started,
     StreamEvent,
     TextDelta,
+    ToolCall,
     ToolDelta,
     events_of,
 )
@@ -179,7 +180,7 @@ def _through(shims: tuple[Shim, ...], event: StreamEvent) -> list[StreamEvent]:
 
 
 def _texts(answer: Answer) -> list[str]:
-    return [getattr(part, "text", None) or getattr(part, "arguments", "") for part in answer.parts]
+    return [part.arguments if isinstance(part, ToolCall) else part.text for part in answer.parts]
 
 
 def _estimated(head: AnswerHead, characters: int) -> Usage:
