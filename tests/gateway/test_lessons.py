@@ -57,6 +57,12 @@ def test_a_beta_that_was_not_sent_mends_nothing() -> None:
             {"messages": [{"content": [{"type": "text", "text": "x", "cache_control": {"scope": "g"}}]}]},
             {"messages": [{"content": [{"type": "text", "text": "x", "cache_control": {}}]}]},
         ),
+        ("Unknown parameter: 'client_metadata'.", {"client_metadata": {"a": 1}, "model": "m"}, {"model": "m"}),
+        (
+            "Unknown parameter: 'input[0].odd'.",
+            {"input": [{"odd": 1, "type": "message"}, {"type": "message"}]},
+            {"input": [{"type": "message"}, {"type": "message"}]},
+        ),
         ("Unsupported parameter: 'temperature' is not supported with this model.", {"temperature": 1}, {}),
     ],
 )

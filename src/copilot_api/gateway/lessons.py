@@ -22,6 +22,7 @@ _EXTRA = re.compile(r"([A-Za-z0-9_.]+): Extra inputs are not permitted")
 _PARAMETER = re.compile(
     r"[Uu]nsupported (?:parameter|value):? '([a-z_.]+)'|'([a-z_.]+)' is not supported with this model"
 )
+_UNKNOWN = re.compile(r"[Uu]nknown (?:parameter|field):? '([A-Za-z0-9_.\[\]]+)'")
 _CARRIER = re.compile(
     r"[Ii]nvalid `?signature`?|encrypted content .*could not be (?:verified|decrypted|decoded)"
     r"|invalid_encrypted_content|Expected `thinking`|does not belong to this connection",
@@ -76,7 +77,8 @@ def _lessons_in(error: UpstreamRefused) -> list[str]:
     if betas:
         return [f"beta:{name.strip()}" for name in betas.group(1).split(",") if name.strip()]
     found: list[str] = []
-    for path in _EXTRA.findall(error.message):
+    unknown = [path.replace("[", ".").replace("]", "") for path in _UNKNOWN.findall(error.message)]
+    for path in [*_EXTRA.findall(error.message), *unknown]:
         general = ".".join("*" if part.isdigit() else part for part in path.split("."))
         if general.rpartition(".")[2] not in _KEPT:
             found.append(f"field:{general}")

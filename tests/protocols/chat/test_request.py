@@ -94,13 +94,18 @@ def test_a_request_with_nothing_to_change_leaves_byte_for_byte() -> None:
 def test_66_the_models_name_alone_is_replaced() -> None:
     body = b'{"messages":[{"role":"user","content":"fast"}], "model": "fast" ,"seed":0.0e0,"user":"fast"}'
     body = body.replace(b"0.0e0", b"7")
-    assert parse_request(body).render(ModelTraits(id="gpt-4.1")).body == body.replace(b'"model": "fast"', b'"model": "gpt-4.1"')
+    assert parse_request(body).render(ModelTraits(id="gpt-4.1")).body == body.replace(
+        b'"model": "fast"', b'"model": "gpt-4.1"'
+    )
 
 
 def test_a_models_name_is_read_through_its_escapes() -> None:
     request = parse_request(rb'{"messages":[{"role":"user","content":"x"}],"mod\u0065l":"f\u0061st"}')
     assert request.model == "fast"
-    assert json.loads(request.render(ModelTraits(id="gpt-4.1")).body) == {"messages": [{"role": "user", "content": "x"}], "model": "gpt-4.1"}
+    assert json.loads(request.render(ModelTraits(id="gpt-4.1")).body) == {
+        "messages": [{"role": "user", "content": "x"}],
+        "model": "gpt-4.1",
+    }
 
 
 @pytest.mark.parametrize("options", [None, {}, {"include_usage": False}, {"include_usage": None}])
@@ -154,7 +159,10 @@ def test_124_the_same_request_gives_the_same_bytes() -> None:
     body = source(
         stream=True, max_tokens=5, tools=[{"type": "function", "function": {"name": f"t{n}"}} for n in range(9)]
     )
-    assert parse_request(body).render(ModelTraits(id="gpt-5")).body == parse_request(body).render(ModelTraits(id="gpt-5")).body
+    assert (
+        parse_request(body).render(ModelTraits(id="gpt-5")).body
+        == parse_request(body).render(ModelTraits(id="gpt-5")).body
+    )
 
 
 VALUES = st.recursive(

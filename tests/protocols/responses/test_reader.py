@@ -453,7 +453,7 @@ _NAMES = st.sampled_from(
         "part",
         "input",
         "summary_index",
-    ]  # fmt: skip
+    ]
 )
 _VALUES = st.recursive(
     st.none() | st.integers(-1, 3) | st.sampled_from(["message", "reasoning", "function_call", "{", "c1", "failed"]),

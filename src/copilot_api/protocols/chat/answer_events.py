@@ -163,9 +163,10 @@ class AnswerEvents:
         self._is_speaking = False
         number, function = piece["index"], object_of(piece["function"])
         call = self._by_number.get(number)
+        if call is not self._open:
+            self._advance(events)
         if call is None:
             call = self._by_number[number] = _Call(ToolStart(piece["id"], text_of(function.get("name"))))
-            self._advance(events)
             if self._open is None:
                 self._begin(events, call)
             else:
@@ -176,8 +177,10 @@ class AnswerEvents:
         call.scan.feed(arguments)
         if call.scan.has_run_away:
             raise UpstreamFailed("the model wrote blanks without end into a tool's arguments", hint="send it again")
+        if not call.has_arguments and arguments.isspace():
+            return
+        call.has_arguments = True
         if call is self._open:
-            call.has_arguments = call.has_arguments or not arguments.isspace()
             events.append(ToolDelta(arguments))
         else:
             call.pieces.append(arguments)
@@ -201,9 +204,7 @@ class AnswerEvents:
         self._open = call
         events.append(call.start)
         if call.pieces:
-            arguments = "".join(call.pieces)
-            call.has_arguments = not arguments.isspace()
-            events.append(ToolDelta(arguments))
+            events.append(ToolDelta("".join(call.pieces)))
 
     def _close(self, events: list[StreamEvent]) -> None:
         call, self._open = self._open, None

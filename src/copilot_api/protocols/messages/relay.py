@@ -7,6 +7,7 @@ deltas and closed before the next; a reason and the output's count in one `messa
 nothing after it (Copilot adds a `[DONE]`).
 """
 
+import re
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from copilot_api.protocols.untyped import list_of, object_of, text_of
 
 _encode = msgspec.json.encode
 _PING = render_event(b'{"type":"ping"}', "ping")
+_NAME = re.compile(r"[\w.-]+")
 _DELTA = b"event: content_block_delta\ndata: "
 _EMPTY_BLOCKS: dict[str, dict[str, Any]] = {
     "text_delta": {"type": "text", "text": ""},
@@ -246,13 +248,13 @@ def _count(value: object, other: int) -> int:
 
 
 def _passed(frame: Frame, event: dict[str, Any]) -> bytes:
-    """The event as it came, with its name. Data of several lines, or without its type, is written anew."""
-    kind = event["type"]
-    data = frame.data
-    name = frame.name.decode(errors="replace") if frame.name else ""
-    if b"\n" in data or name != kind:
+    """The event as it came, with its name; written anew when its data has several lines, or no type of its own."""
+    kind, data = event["type"], frame.data
+    if _NAME.fullmatch(kind) is None:
+        return b""  # no client could tell what it is
+    if b"\n" in data or b'"type":"%b"' % kind.encode() not in data:
         data = _encode(event)
-    return render_event(data, kind.replace("\n", " ").replace("\r", " "))
+    return render_event(data, kind)
 
 
 def _block_stop(index: int) -> bytes:

@@ -5,7 +5,8 @@ Responses has no turns: reasoning, a message and calls of one turn are items in 
 What the model said in a row is one assistant message here, what came back in a row one user message.
 """
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Literal
 
 import msgspec
 
@@ -24,24 +25,38 @@ from copilot_api.protocols.conversation import (
     ToolResult,
 )
 from copilot_api.protocols.data_urls import parse_data_url
-from copilot_api.protocols.responses.tools import SEPARATOR
+from copilot_api.protocols.responses.tools import SEPARATOR, Json, PlacedTool, hosted_arguments, is_list, is_object
 from copilot_api.protocols.untyped import list_of, object_of, text_of
 
-_INPUT_PARTS = {"input_text", "output_text", "text", "summary_text", "reasoning_text"}
+Conversation = tuple[tuple[str, ...], tuple[Message, ...]]
+"""The leading instructions, and what was said after them."""
+
+_TEXT_PARTS = {"input_text", "output_text", "text", "summary_text", "reasoning_text"}
 _HOSTED_CALLS = {"local_shell_call": "local_shell", "shell_call": "shell", "apply_patch_call": "apply_patch"}
-_IGNORED = {"additional_tools"}
+_CALLS = {"function_call", "custom_tool_call", *_HOSTED_CALLS}
+_RESULTS = {
+    "function_call_output", "custom_tool_call_output", "local_shell_call_output", "shell_call_output",
+    "apply_patch_call_output",
+}  # fmt: skip
 
 
-def read_input(instructions: str | None, source: msgspec.Raw) -> tuple[tuple[str, ...], tuple[Message, ...]]:
-    """The leading instructions, and the conversation."""
-    system = [instructions] if instructions else []
-    value = msgspec.json.decode(source)
-    if isinstance(value, str):
-        return tuple(system), (Message("user", (Text(value),)),)
-    turns = _Turns(system)
-    for place, raw in enumerate(list_of(value)):
-        turns.add(object_of(raw), f"input[{place}]")
-    return tuple(system), turns.finished()
+def read_input(instructions: str | None, source: str | list[Any]) -> Conversation:
+    """The conversation in `source`, the field `input`. Raises `BadRequest` with the item at fault."""
+    turns = _Turns([instructions] if instructions else [])
+    if isinstance(source, str):
+        turns.say("user", Text(source))
+    else:
+        for place, item in enumerate(source):
+            turns.add(object_of(item), f"input[{place}]")
+    return turns.finished()
+
+
+def additional_tools(source: str | list[Any]) -> Iterator[PlacedTool]:
+    """The tools that items of the input bring along."""
+    for place, item in enumerate(map(object_of, list_of(source))):
+        if item.get("type") == "additional_tools":
+            for number, tool in enumerate(list_of(item.get("tools"))):
+                yield f"input[{place}].tools[{number}]", object_of(tool)
 
 
 class _Turns:
@@ -50,94 +65,91 @@ class _Turns:
     def __init__(self, system: list[str]) -> None:
         self._system = system
         self._messages: list[Message] = []
-        self._role: Any = ""
+        self._role: Literal["user", "assistant"] = "user"
         self._parts: list[Part] = []
         self._phase: str | None = None
 
-    def add(self, item: dict[str, Any], at: str) -> None:
+    def add(self, item: Json, at: str) -> None:
+        """
+        Take one item in. One of a kind that is not named here is what OpenAI's own servers did (searched the web, ran
+        code): nobody else can replay it.
+        """
         kind = text_of(item.get("type")) or ("message" if item.get("role") else "")
         if kind == "message":
             self._add_message(item, at)
-        elif kind in {"function_call", "custom_tool_call"} or kind in _HOSTED_CALLS:
-            self._say("assistant", _read_call(item, kind, at))
-        elif kind.endswith("_output"):
-            self._say("user", _read_result(item, at))
+        elif kind in _CALLS:
+            self.say("assistant", _read_call(item, kind, at))
+        elif kind in _RESULTS:
+            self.say("user", _read_result(item, kind, at))
         elif kind == "reasoning":
-            self._say("assistant", _read_reasoning(item))
+            self.say("assistant", _read_reasoning(item))
         elif kind == "item_reference":
-            raise BadRequest(
-                "an item_reference names something stored, and nothing is stored here",
-                param=at,
-                upstream_code="unsupported_value",
-                hint="send the item itself",
-            )
+            raise _stored(at, "an item_reference names an item that is stored", "send the item itself")
         elif kind in {"compaction", "compaction_summary"}:
-            self._add_compaction(item, at)
+            raise _stored(
+                at, "a compaction stands for a conversation that OpenAI keeps", "send the conversation itself"
+            )
         elif not kind:
             raise BadRequest(f"the field '{at}.type' is required", param=f"{at}.type")
-        # Everything else is what OpenAI's own servers did (web searches and their like): nobody else can replay it.
 
-    def finished(self) -> tuple[Message, ...]:
-        self._flush()
-        return tuple(self._messages)
-
-    def _say(self, role: str, part: Part | None) -> None:
-        if role != self._role:
+    def say(self, role: Literal["user", "assistant"], *parts: Part, phase: str | None = None) -> None:
+        """Add to the turn of `role`; a message of another phase is a turn of its own."""
+        if role != self._role or (phase and self._phase and phase != self._phase):
             self._flush()
-            self._role = role
-        if part is not None:
-            self._parts.append(part)
+        self._role, self._phase = role, phase or self._phase
+        self._parts += parts
+
+    def finished(self) -> Conversation:
+        self._flush()
+        return tuple(self._system), tuple(self._messages)
 
     def _flush(self) -> None:
         if self._parts:
             self._messages.append(Message(self._role, tuple(self._parts), self._phase))
-        self._role, self._parts, self._phase = "", [], None
+        self._parts, self._phase = [], None
 
-    def _add_message(self, item: dict[str, Any], at: str) -> None:
-        role = text_of(item.get("role"))
-        if role not in {"user", "assistant", "system", "developer"}:
-            raise BadRequest(
-                f"the field '{at}.role' must be 'user', 'assistant', 'system' or 'developer'", param=f"{at}.role"
-            )
+    def _add_message(self, item: Json, at: str) -> None:
+        role = item.get("role")
         parts = _read_content(item.get("content"), f"{at}.content")
-        if role in {"system", "developer"}:
-            texts = [part.text for part in parts if isinstance(part, Text)]
-            if not self._messages and not self._parts:
-                self._system += texts
-                return
-            self._flush()
-            self._messages.append(Message("system", tuple(Text(text) for text in texts)))
-            return
-        self._say(role, None)
-        self._parts += parts
-        phase = item.get("phase")
-        if role == "assistant" and isinstance(phase, str):
-            self._phase = phase
+        match role:
+            case "user":
+                self.say("user", *parts)
+            case "assistant":
+                self.say("assistant", *parts, phase=text_of(item.get("phase")) or None)
+            case "system" | "developer":
+                self._instruct([part for part in parts if isinstance(part, Text) and part.text])
+            case _:
+                raise BadRequest(
+                    f"the field '{at}.role' must be 'user', 'assistant', 'system' or 'developer'", param=f"{at}.role"
+                )
 
-    def _add_compaction(self, item: dict[str, Any], at: str) -> None:
-        carrier = carriers.unpack(text_of(item.get("encrypted_content")))
-        if carrier is None or not carrier.text:
-            raise BadRequest(
-                "a compaction made elsewhere cannot be read here, and leaving it out would lose the conversation",
-                param=at,
-                upstream_code="unsupported_value",
-                hint="send the conversation itself",
-            )
+    def _instruct(self, texts: list[Text]) -> None:
+        """Instructions lead the conversation, or stand where they were given."""
         self._flush()
-        self._messages.append(Message("user", (Text(carrier.text),)))
+        if not self._messages:
+            self._system += [part.text for part in texts]
+        elif texts:
+            self._messages.append(Message("system", tuple(texts)))
 
 
-def _read_content(content: object, at: str) -> list[Part]:
+# Content ------------------------------------------------------------------------------------------------------------
+
+
+def _read_content(content: object, at: str) -> list[Text | Refusal | Image | Document]:
     if isinstance(content, str):
         return [Text(content)]
-    if not isinstance(content, list):
-        raise BadRequest(f"the field '{at}' is wrong: expected a string or a list of parts", param=at)
-    return [_read_part(object_of(part), f"{at}[{place}]") for place, part in enumerate(list_of(content))]
+    if not is_list(content):
+        what = "is required" if content is None else "is wrong: expected a string or a list of parts"
+        raise BadRequest(f"the field '{at}' {what}", param=at)
+    return [_read_part(part, f"{at}[{place}]") for place, part in enumerate(list_of(content))]
 
 
-def _read_part(part: dict[str, Any], at: str) -> Text | Refusal | Image | Document:
+def _read_part(raw: object, at: str) -> Text | Refusal | Image | Document:
+    if not is_object(raw):
+        raise BadRequest(f"the field '{at}' is wrong: expected an object", param=at)
+    part = object_of(raw)
     kind = text_of(part.get("type"))
-    if kind in _INPUT_PARTS:
+    if kind in _TEXT_PARTS:
         return Text(_required_text(part, "text", at))
     match kind:
         case "refusal":
@@ -147,27 +159,32 @@ def _read_part(part: dict[str, Any], at: str) -> Text | Refusal | Image | Docume
         case "input_file":
             return _read_file(part, at)
         case "input_audio":
-            raise _unsupported(at, "audio is not supported")
+            raise BadRequest("audio is not supported", param=at, upstream_code="unsupported_value")
+        case "":
+            raise BadRequest(f"the field '{at}.type' is required", param=f"{at}.type")
         case _:
             return Text(f"[unsupported content: {kind[:100]}]")
 
 
-def _read_image(part: dict[str, Any], at: str) -> Image:
+def _read_image(part: Json, at: str) -> Image:
     if part.get("file_id"):
-        raise _unsupported(f"{at}.file_id", "a file that is stored elsewhere cannot be used; send the image itself")
+        raise _stored(f"{at}.file_id", "a file_id names a file that is stored", "send the image as a data URL")
     url = part.get("image_url")
-    address = text_of(object_of(url).get("url")) if isinstance(url, dict) else _required_text(part, "image_url", at)
-    found = parse_data_url(address)
+    if is_object(url):  # as chat writes it
+        address = _required_text(object_of(url), "url", f"{at}.image_url")
+    else:
+        address = _required_text(part, "image_url", at)
     detail = part.get("detail")
     known = detail if isinstance(detail, str) else None
+    found = parse_data_url(address)
     if found is None:
         return Image(url=address, detail=known)
     return Image(media_type=found.media_type, data=found.data, detail=known)
 
 
-def _read_file(part: dict[str, Any], at: str) -> Document:
+def _read_file(part: Json, at: str) -> Document:
     if part.get("file_id"):
-        raise _unsupported(f"{at}.file_id", "a file that is stored elsewhere cannot be used; send the file itself")
+        raise _stored(f"{at}.file_id", "a file_id names a file that is stored", "send the file as 'file_data'")
     title = text_of(part.get("filename"))
     if part.get("file_url"):
         return Document(title=title, url=_required_text(part, "file_url", at))
@@ -178,61 +195,74 @@ def _read_file(part: dict[str, Any], at: str) -> Document:
     return Document(title=title, media_type=found.media_type, data=found.data)
 
 
-def _read_call(item: dict[str, Any], kind: str, at: str) -> ToolCall:
-    call_id = text_of(item.get("call_id")) or text_of(item.get("id"))
-    if not call_id:
-        raise BadRequest(f"the field '{at}.call_id' is required", param=f"{at}.call_id")
+# Calls, results, reasoning ------------------------------------------------------------------------------------------
+
+
+def _read_call(item: Json, kind: str, at: str) -> ToolCall:
+    call_id = _call_id(item, at)
     if kind in _HOSTED_CALLS:
-        action = item.get("operation") if kind == "apply_patch_call" else item.get("action")
-        arguments = msgspec.json.encode(object_of(action)).decode()
-        return ToolCall(id=call_id, name=_HOSTED_CALLS[kind], arguments=arguments)
-    name = _required_text(item, "name", at)
-    namespace = text_of(item.get("namespace"))
-    if namespace:
-        name = f"{namespace}{SEPARATOR}{name}"
+        field = "operation" if kind == "apply_patch_call" else "action"
+        action = item.get(field)
+        if not is_object(action):
+            raise BadRequest(f"the field '{at}.{field}' must be an object", param=f"{at}.{field}")
+        name = _HOSTED_CALLS[kind]
+        return ToolCall(id=call_id, name=name, arguments=hosted_arguments(name, object_of(action)))
+    name, space = _required_text(item, "name", at), text_of(item.get("namespace"))
+    if space:
+        name = f"{space}{SEPARATOR}{name}"
     if kind == "custom_tool_call":
         return ToolCall(id=call_id, name=name, arguments=_required_text(item, "input", at), is_custom=True)
     return ToolCall(id=call_id, name=name, arguments=_required_text(item, "arguments", at))
 
 
-def _read_result(item: dict[str, Any], at: str) -> ToolResult:
+def _read_result(item: Json, kind: str, at: str) -> ToolResult:
     output = item.get("output")
-    call_id = text_of(item.get("call_id"))
-    if not call_id:
-        raise BadRequest(f"the field '{at}.call_id' is required", param=f"{at}.call_id")
+    parts: tuple[Text | Image | Document, ...]
     if output is None or isinstance(output, str):
-        return ToolResult(call_id=call_id, parts=(Text(output),) if output else ())
-    if not isinstance(output, list):
-        return ToolResult(call_id=call_id, parts=(Text(msgspec.json.encode(output).decode()),))
-    found: list[Text | Image | Document] = []
-    for place, raw in enumerate(list_of(output)):
-        part = object_of(raw)
-        if "type" in part:
-            read = _read_part(part, f"{at}.output[{place}]")
-            found.append(Text(read.text) if isinstance(read, Refusal) else read)
-        else:  # what a shell printed
-            found.append(Text(msgspec.json.encode(part).decode()))
-    return ToolResult(call_id=call_id, parts=tuple(found))
+        parts = (Text(output),) if output else ()
+    elif not is_list(output):
+        raise BadRequest(f"the field '{at}.output' is wrong: expected a string or a list", param=f"{at}.output")
+    elif kind == "shell_call_output":
+        parts = tuple(Text(msgspec.json.encode(printed).decode()) for printed in list_of(output))
+    else:
+        read = (_read_part(part, f"{at}.output[{place}]") for place, part in enumerate(list_of(output)))
+        parts = tuple(Text(part.text) if isinstance(part, Refusal) else part for part in read)
+    is_error = kind == "apply_patch_call_output" and item.get("status") == "failed"
+    return ToolResult(call_id=_call_id(item, at), parts=parts, is_error=is_error)
 
 
-def _read_reasoning(item: dict[str, Any]) -> Reasoning:
-    summary = [text_of(object_of(part).get("text")) for part in list_of(item.get("summary"))]
-    text = "\n\n".join(filter(None, summary))
-    data = text_of(item.get("encrypted_content"))
-    if not data:
-        return Reasoning(text)
+def _call_id(item: Json, at: str) -> str:
+    """What a call and its result have in common; a local shell's result says it in its `id`."""
+    name = "call_id" if item.get("call_id") is not None or item.get("id") is None else "id"
+    call_id = _required_text(item, name, at)
+    if not call_id:
+        raise BadRequest(f"the field '{at}.{name}' is empty", param=f"{at}.{name}")
+    return call_id
+
+
+def _read_reasoning(item: Json) -> Reasoning:
+    """Reasoning with what replays it: the gateway's own parcel, or an item of OpenAI's, which is bound to its id."""
+    texts = _texts(item.get("summary")) or _texts(item.get("content"))
+    text, data = "\n\n".join(texts), text_of(item.get("encrypted_content"))
     if carriers.is_packed(data):
         return Reasoning(text, carriers.unpack(data))
-    return Reasoning(text, Carrier(kind="rs", data=data, id=text_of(item.get("id"))))
+    return Reasoning(text, Carrier(kind="rs", data=data, id=text_of(item.get("id"))) if data else None)
 
 
-def _required_text(block: dict[str, Any], name: str, at: str) -> str:
-    value = block.get(name)
+def _texts(parts: object) -> list[str]:
+    found = [text_of(object_of(part).get("text")) for part in list_of(parts)]
+    return [text for text in found if text]
+
+
+def _required_text(fields: Json, name: str, at: str) -> str:
+    value = fields.get(name)
     if not isinstance(value, str):
         what = "is required" if value is None else "is wrong: expected a string"
         raise BadRequest(f"the field '{at}.{name}' {what}", param=f"{at}.{name}")
     return value
 
 
-def _unsupported(param: str, message: str) -> BadRequest:
-    return BadRequest(message, param=param, upstream_code="unsupported_value")
+def _stored(param: str, message: str, hint: str) -> BadRequest:
+    return BadRequest(
+        f"{message}, and nothing is stored here", param=param, upstream_code="unsupported_value", hint=hint
+    )

@@ -1,46 +1,71 @@
 """A whole answer as a Response, with every field that the Open Responses schema requires."""
 
+import hashlib
+import itertools
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 
 from copilot_api.protocols import carriers
 from copilot_api.protocols.base import AnswerHead, Usage
-from copilot_api.protocols.conversation import Answer, Carrier, Reasoning, Refusal, StopReason, Text
+from copilot_api.protocols.conversation import Answer, AnswerPart, Reasoning, Refusal, StopReason, Text
+from copilot_api.protocols.responses import wire
 from copilot_api.protocols.responses.request import ResponsesRequest
+
+Json = dict[str, Any]
 
 _INCOMPLETE = {
     StopReason.LENGTH: "max_output_tokens",
     StopReason.CONTEXT_FULL: "max_output_tokens",
     StopReason.FILTERED: "content_filter",
 }
+_TOOL_DEFAULTS: dict[Any, Json] = {"function": {"description": None, "parameters": None, "strict": None}}
+"""What a strict client requires of each tool that is echoed."""
+_SCHEMA_DEFAULTS: Json = {"name": "response", "description": None, "schema": {}, "strict": False}
+_LEAST_STEM, _MOST_STEM = 24, 48
+"""How long the part of an id is that no other answer has; OpenAI's ids have 64 characters at most."""
 
 
 def render_answer(answer: Answer, request: ResponsesRequest, head: AnswerHead) -> bytes:
     """The body of the answer."""
-    has_text = any(isinstance(part, Text | Refusal) and part.text for part in answer.parts)
-    reason = incomplete_reason(answer.stop, has_text=has_text)
-    items: list[dict[str, Any]] = []
-    tools = request.tool_set
-    for part in answer.parts:
-        number = len(items)
+    parts = list(_merged(answer.parts))
+    reason = incomplete_reason(answer.stop, has_text=any(isinstance(part, Text | Refusal) for part in parts))
+    tools, stem = request.tool_set, stem_of(head)
+    items: list[Json] = []
+    for number, part in enumerate(parts):
+        status = "incomplete" if reason and number == len(parts) - 1 else "completed"
         if isinstance(part, Reasoning):
-            items.append(reasoning_item(item_id("rs", head, number), part))
+            items.append(reasoning_item(item_id("rs", stem, number), part))
         elif isinstance(part, Text | Refusal):
             content = text_part(part.text) if isinstance(part, Text) else refusal_part(part.text)
-            items.append(message_item(item_id("msg", head, number), [content], answer.phase))
+            items.append(message_item(item_id("msg", stem, number), [content], answer.phase, status))
         else:
-            prefix = "ctc" if part.is_custom else "fc"
-            item = tools.render_call(
-                item_id(prefix, head, number), part.id, part.name, part.arguments, is_custom=part.is_custom
+            own_id = item_id("ctc" if part.is_custom else "fc", stem, number)
+            arguments = part.arguments or ("" if part.is_custom else "{}")
+            items.append(
+                tools.render_call(own_id, part.id, part.name, arguments, is_custom=part.is_custom, status=status)
             )
-            items.append(item)
-    if reason and items and "status" in items[-1]:
-        items[-1]["status"] = "incomplete"
     response = response_object(request, head, "incomplete" if reason else "completed", items)
     response["incomplete_details"] = {"reason": reason} if reason else None
     response["usage"] = render_usage(answer.usage or Usage())
     return msgspec.json.encode(response)
+
+
+def _merged(parts: Iterable[AnswerPart]) -> Iterator[AnswerPart]:
+    """The parts without those that say nothing; neighbouring texts are one, as they would be in a stream."""
+    said = (part for part in parts if not _is_empty(part))
+    for kind, run in itertools.groupby(said, type):
+        if kind is Text or kind is Refusal:
+            yield kind("".join(part.text for part in run if isinstance(part, Text | Refusal)))
+        else:
+            yield from run
+
+
+def _is_empty(part: AnswerPart) -> bool:
+    if isinstance(part, Reasoning):
+        return not part.text and part.carrier is None
+    return isinstance(part, Text | Refusal) and not part.text
 
 
 def incomplete_reason(stop: StopReason, *, has_text: bool) -> str | None:
@@ -53,19 +78,25 @@ def incomplete_reason(stop: StopReason, *, has_text: bool) -> str | None:
     return _INCOMPLETE.get(stop)
 
 
-def item_id(prefix: str, head: AnswerHead, number: int) -> str:
+def stem_of(head: AnswerHead) -> str:
+    """What the ids of this answer have in common: the request's id, or its hash when it is too short or too long."""
+    stem = head.stem
+    if stem.isascii() and _LEAST_STEM <= len(stem) <= _MOST_STEM:
+        return stem
+    return hashlib.sha256(head.request_id.encode(errors="replace")).hexdigest()[:_MOST_STEM]
+
+
+def item_id(prefix: str, stem: str, number: int) -> str:
     """The id of the answer's item at `number`."""
-    return f"{prefix}_{head.stem}{number:04d}"
+    return f"{prefix}_{stem}{number:04d}"
 
 
-def response_object(
-    request: ResponsesRequest, head: AnswerHead, status: str, output: list[dict[str, Any]]
-) -> dict[str, Any]:
-    """The Response without an end: what was asked is echoed, as the schema requires."""
+def response_object(request: ResponsesRequest, head: AnswerHead, status: str, output: list[Json]) -> Json:
+    """The Response, without why it ended and what it consumed: what was asked is echoed, as the schema requires."""
     fields = request.fields
-    reasoning, text = fields.reasoning, fields.text
+    reasoning = fields.reasoning
     return {
-        "id": f"resp_{head.stem}",
+        "id": f"resp_{stem_of(head)}",
         "object": "response",
         "created_at": head.now,
         "completed_at": head.now if status == "completed" else None,
@@ -76,14 +107,11 @@ def response_object(
         "previous_response_id": None,
         "instructions": fields.instructions,
         "output": output,
-        "tools": fields.tools or [],
+        "tools": [_TOOL_DEFAULTS.get(tool.get("type"), {}) | tool for tool in fields.tools or []],
         "tool_choice": fields.tool_choice or "auto",
         "parallel_tool_calls": fields.parallel_tool_calls is not False,
         "truncation": fields.truncation or "disabled",
-        "text": {
-            "format": (text.format if text else None) or {"type": "text"},
-            **({"verbosity": text.verbosity} if text and text.verbosity else {}),
-        },
+        "text": _text_config(fields.text),
         "temperature": 1.0 if fields.temperature is None else fields.temperature,
         "top_p": 1.0 if fields.top_p is None else fields.top_p,
         "presence_penalty": fields.presence_penalty or 0.0,
@@ -106,7 +134,14 @@ def response_object(
     }
 
 
-def render_usage(usage: Usage) -> dict[str, Any]:
+def _text_config(text: wire.TextConfig | None) -> Json:
+    wanted = (text.format if text else None) or {"type": "text"}
+    if wanted.get("type") == "json_schema":
+        wanted = {**_SCHEMA_DEFAULTS, **wanted}
+    return {"format": wanted, "verbosity": text.verbosity} if text and text.verbosity else {"format": wanted}
+
+
+def render_usage(usage: Usage) -> Json:
     """`usage` on the wire: always with both details, which Codex reads without asking whether they are there."""
     return {
         "input_tokens": usage.input_tokens,
@@ -120,37 +155,30 @@ def render_usage(usage: Usage) -> dict[str, Any]:
     }
 
 
-def reasoning_item(own_id: str, part: Reasoning) -> dict[str, Any]:
-    """A reasoning item; what replays it goes into its encrypted content, whoever made it."""
+def reasoning_item(own_id: str, part: Reasoning) -> Json:
+    """
+    A reasoning item; what replays it is packed into its encrypted content, whoever made it.
+
+    OpenAI's is bound to the id of its item. That is packed along, for a stream gives ids out before the carrier comes.
+    """
     summary = [{"type": "summary_text", "text": part.text}] if part.text else []
-    item: dict[str, Any] = {"type": "reasoning", "id": own_id, "summary": summary}
+    item: Json = {"type": "reasoning", "id": own_id, "summary": summary}
     if part.carrier is not None:
-        item["encrypted_content"] = render_carrier(part.carrier)
+        item["encrypted_content"] = carriers.pack(part.carrier)
     return item
 
 
-def render_carrier(carrier: Carrier) -> str:
-    """What replays a stretch of reasoning. An item of OpenAI's is bound to its id, so that travels along."""
-    return carriers.pack(carrier)
-
-
-def message_item(own_id: str, content: list[dict[str, Any]], phase: str | None) -> dict[str, Any]:
+def message_item(own_id: str, content: list[Json], phase: str | None, status: str) -> Json:
     """A message of the assistant's."""
-    item: dict[str, Any] = {
-        "type": "message",
-        "id": own_id,
-        "status": "completed",
-        "role": "assistant",
-        "content": content,
-    }
+    item: Json = {"type": "message", "id": own_id, "status": status, "role": "assistant", "content": content}
     return {**item, "phase": phase} if phase else item
 
 
-def text_part(text: str) -> dict[str, Any]:
+def text_part(text: str) -> Json:
     """Text in a message."""
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
 
 
-def refusal_part(text: str) -> dict[str, Any]:
+def refusal_part(text: str) -> Json:
     """A refusal in a message."""
     return {"type": "refusal", "refusal": text}

@@ -61,8 +61,8 @@ class Request(msgspec.Struct):
 class ItemKind(msgspec.Struct):
     """One item of the input, as far as it decides who speaks and whether anything is shown."""
 
-    type: str = ""
-    role: str = ""
+    type: str | None = None
+    role: str | None = None
     content: msgspec.Raw = msgspec.Raw(b"null")
     output: msgspec.Raw = msgspec.Raw(b"null")
 
@@ -70,4 +70,4 @@ class ItemKind(msgspec.Struct):
 class PartKind(msgspec.Struct):
     """One part of an item's content."""
 
-    type: str = ""
+    type: str | None = None

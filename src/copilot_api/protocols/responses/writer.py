@@ -7,6 +7,7 @@ Clients append items and parts as they are added and address them by their index
 filled and done after. Codex reads an item only from its `done`: it holds everything.
 """
 
+import math
 from typing import Any
 
 import msgspec
@@ -36,6 +37,7 @@ from copilot_api.protocols.responses.response import (
     refusal_part,
     render_usage,
     response_object,
+    stem_of,
     text_part,
 )
 from copilot_api.protocols.sse import render_event
@@ -43,10 +45,6 @@ from copilot_api.protocols.sse import render_event
 Json = dict[str, Any]
 _encode = msgspec.json.encode
 DONE = b"data: [DONE]\n\n"
-_DELTA = (
-    b'event: response.%b.delta\ndata: {"type":"response.%b.delta","sequence_number":%d,"item_id":"%b",'
-    b'"output_index":%d,%b"delta":%b}\n\n'
-)
 _KINDS = {
     "text": (b"output_text", b'"content_index":0,"logprobs":[],'),
     "refusal": (b"refusal", b'"content_index":0,'),
@@ -54,6 +52,7 @@ _KINDS = {
     "call": (b"function_call_arguments", b""),
     "custom": (b"custom_tool_call_input", b""),
 }
+"""Of what can be open: the name of its deltas, and what each holds beside its place and text."""
 
 
 class ResponsesWriter:
@@ -61,6 +60,8 @@ class ResponsesWriter:
 
     __slots__ = (
         "_call",
+        "_delta_head",
+        "_delta_middle",
         "_has_text",
         "_head",
         "_is_started",
@@ -70,36 +71,42 @@ class ResponsesWriter:
         "_pieces",
         "_request",
         "_sequence",
+        "_stem",
         "_tools",
     )
 
     def __init__(self, request: ResponsesRequest, head: AnswerHead) -> None:
         self._request = request
         self._head = head
+        self._stem = stem_of(head)
         self._tools = request.tool_set
         self._sequence = 0
         self._is_started = False
         self._items: list[Json] = []
+        """Those that are done."""
         self._open = ""
-        """The kind of what is open; empty when nothing is."""
+        """The kind of what is open, or `ended` for a call that waits for its status; empty when nothing is."""
         self._item_id = ""
         self._pieces: list[str] = []
-        self._call: ToolStart | None = None
+        self._delta_head = self._delta_middle = b""
+        """A delta of what is open: before its sequence number, and between that and its text."""
+        self._call = ToolStart("", "")
         self._has_text = False
 
     def write(self, event: StreamEvent) -> bytes:
         """See `Writer`."""
         match event:
             case TextDelta(text):
-                return self._opened("text") + self._delta(text)
+                return self._delta(text) if self._open == "text" else self._open_message("text") + self._delta(text)
             case ToolDelta(arguments):
-                return self._arguments(arguments)
+                return self._write_arguments(arguments)
             case ReasoningDelta(text):
-                return self._opened("reasoning") + self._delta(text)
+                return self._delta(text) if self._open == "reasoning" else self._open_reasoning() + self._delta(text)
             case ReasoningEnd():
                 return self._end_reasoning(event)
             case RefusalDelta(text):
-                return self._opened("refusal") + self._delta(text)
+                begin = b"" if self._open == "refusal" else self._open_message("refusal")
+                return begin + self._delta(text)
             case ToolStart():
                 return self._start_call(event)
             case ToolEnd():
@@ -111,12 +118,11 @@ class ResponsesWriter:
 
     def fail(self, error: GatewayError, request_id: str) -> bytes:
         """See `Writer`. Codex acts on `response.failed` only, other clients on `error`: both are sent."""
-        return self._start() + fail_events(
-            error,
-            request_id,
-            response_object(self._request, self._head, "failed", self._items),
-            self._sequence,
-        )
+        begin = self._start()
+        if self._open == "ended":
+            begin += self._close()
+        response = response_object(self._request, self._head, "failed", self._items)
+        return begin + fail_events(error, request_id, response, self._sequence)
 
     def keep_alive(self) -> bytes:
         """See `Writer`."""
@@ -138,10 +144,9 @@ class ResponsesWriter:
         return self._event("created", {"response": response}) + self._event("in_progress", {"response": response})
 
     def _finish(self, event: Finished) -> bytes:
-        out = self._start()
         reason = incomplete_reason(event.stop, has_text=self._has_text)
         status = "incomplete" if reason else "completed"
-        out += self._closed(status)
+        out = self._start() + self._close(status)
         response = response_object(self._request, self._head, status, self._items)
         response["incomplete_details"] = {"reason": reason} if reason else None
         response["usage"] = render_usage(event.usage or Usage())
@@ -152,12 +157,25 @@ class ResponsesWriter:
     def _place(self) -> Json:
         return {"item_id": self._item_id, "output_index": len(self._items)}
 
+    def _begin(self, kind: str, prefix: str) -> bytes:
+        """Close what is open, and take note of what opens."""
+        out = self._start() + self._close()
+        self._open = kind
+        self._item_id = item_id(prefix, self._stem, len(self._items))
+        name, more = _KINDS[kind]
+        self._delta_head = b'event: response.%b.delta\ndata: {"type":"response.%b.delta","sequence_number":' % (
+            name,
+            name,
+        )
+        place = (self._item_id.encode(), len(self._items), more)
+        self._delta_middle = b',"item_id":"%b","output_index":%d,%b"delta":' % place
+        return out
+
     def _delta(self, text: str) -> bytes:
         self._pieces.append(text)
-        name, more = _KINDS[self._open]
         number = self._sequence
-        self._sequence += 1
-        return _DELTA % (name, name, number, self._item_id.encode(), len(self._items), more, _encode(text))
+        self._sequence = number + 1
+        return b"%b%d%b%b}\n\n" % (self._delta_head, number, self._delta_middle, _encode(text))
 
     def _added(self, item: Json) -> bytes:
         return self._event("output_item.added", {"output_index": len(self._items), "item": item})
@@ -168,25 +186,26 @@ class ResponsesWriter:
         self._open, self._pieces = "", []
         return out
 
-    def _opened(self, kind: str) -> bytes:
-        """Whatever it takes for text, a refusal or reasoning to be open."""
-        if self._open == kind:
-            return b""
-        out = self._start() + self._closed()
-        self._open = kind
-        if kind == "reasoning":
-            return out + self._open_reasoning(with_text=True)
-        self._has_text = True
-        self._item_id = item_id("msg", self._head, len(self._items))
-        item = {**message_item(self._item_id, [], None), "status": "in_progress"}
-        part = text_part("") if kind == "text" else refusal_part("")
-        place = {**self._place(), "content_index": 0}
-        return out + self._added(item) + self._event("content_part.added", {**place, "part": part})
+    def _close(self, status: str = "completed") -> bytes:
+        """The end of what is open, if anything is; `status` is what becomes of it."""
+        match self._open:
+            case "":
+                return b""
+            case "reasoning":
+                return self._close_reasoning(ReasoningEnd())
+            case "text" | "refusal":
+                return self._close_message(status)
+            case "ended":
+                return self._done(self._call_item("".join(self._pieces), status))
+            case _:  # a call without its end: what there is of it
+                return self._end_call() + self._close(status)
 
-    def _closed(self, status: str = "completed") -> bytes:
-        if self._open == "reasoning":
-            return self._close_reasoning(ReasoningEnd())
-        return self._close_message(status) if self._open else b""
+    def _open_message(self, kind: str) -> bytes:
+        out = self._begin(kind, "msg")
+        self._has_text = True
+        part = text_part("") if kind == "text" else refusal_part("")
+        out += self._added(message_item(self._item_id, [], None, "in_progress"))
+        return out + self._event("content_part.added", {**self._place(), "content_index": 0, "part": part})
 
     def _close_message(self, status: str) -> bytes:
         text, place = "".join(self._pieces), {**self._place(), "content_index": 0}
@@ -197,24 +216,21 @@ class ResponsesWriter:
             part = refusal_part(text)
             out = self._event("refusal.done", {**place, "refusal": text})
         out += self._event("content_part.done", {**place, "part": part})
-        return out + self._done({**message_item(self._item_id, [part], None), "status": status})
+        return out + self._done(message_item(self._item_id, [part], None, status))
 
     # Reasoning --------------------------------------------------------------------------------------------------
 
-    def _open_reasoning(self, *, with_text: bool) -> bytes:
-        self._item_id = item_id("rs", self._head, len(self._items))
-        out = self._added(reasoning_item(self._item_id, Reasoning("")))
-        if with_text:
-            part = {"type": "summary_text", "text": ""}
-            out += self._event("reasoning_summary_part.added", {**self._place(), "summary_index": 0, "part": part})
-        return out
+    def _open_reasoning(self) -> bytes:
+        out = self._begin("reasoning", "rs") + self._added(reasoning_item(self._item_id, Reasoning("")))
+        part = {"type": "summary_text", "text": ""}
+        return out + self._event("reasoning_summary_part.added", {**self._place(), "summary_index": 0, "part": part})
 
     def _end_reasoning(self, event: ReasoningEnd) -> bytes:
         if self._open == "reasoning":
             return self._close_reasoning(event)
         if event.carrier is None:
             return b""
-        out = self._start() + self._closed() + self._open_reasoning(with_text=False)
+        out = self._begin("reasoning", "rs") + self._added(reasoning_item(self._item_id, Reasoning("")))
         return out + self._done(reasoning_item(self._item_id, Reasoning("", event.carrier)))
 
     def _close_reasoning(self, event: ReasoningEnd) -> bytes:
@@ -227,49 +243,49 @@ class ResponsesWriter:
     # Calls ------------------------------------------------------------------------------------------------------
 
     def _start_call(self, event: ToolStart) -> bytes:
-        out = self._start() + self._closed()
+        kind, prefix = ("custom", "ctc") if event.is_custom else ("call", "fc")
+        out = self._begin(kind, prefix)
         self._call = event
-        self._open = "custom" if event.is_custom else "call"
-        self._item_id = item_id("ctc" if event.is_custom else "fc", self._head, len(self._items))
-        return out + self._added({**self._item(""), "status": "in_progress"})
+        return out + self._added(self._call_item("", "in_progress"))
 
-    def _item(self, arguments: str) -> Json:
-        call = self._call or ToolStart("", "")
-        return self._tools.render_call(self._item_id, call.id, call.name, arguments, is_custom=call.is_custom)
+    def _call_item(self, arguments: str, status: str) -> Json:
+        call = self._call
+        return self._tools.render_call(
+            self._item_id, call.id, call.name, arguments, is_custom=call.is_custom, status=status
+        )
 
-    def _is_hosted(self) -> bool:
-        return self._call is not None and self._call.name in self._tools.hosted
-
-    def _arguments(self, arguments: str) -> bytes:
-        if self._is_hosted():
+    def _write_arguments(self, arguments: str) -> bytes:
+        if self._call.name in self._tools.hosted:
             self._pieces.append(arguments)  # such an item has no deltas: all of it is in its `done`
             return b""
         return self._delta(arguments)
 
     def _end_call(self) -> bytes:
-        call = self._call
-        if call is None:
+        """
+        The end of the arguments. The item itself is done when the next begins or the answer ends: only then it is known
+        whether the limit cut it, and a client must not run a call that was.
+        """
+        if self._open not in {"call", "custom"}:
             return b""
-        out = b""
-        if not self._pieces and not call.is_custom:
-            out = self._arguments("{}")
+        out = b"" if self._pieces or self._call.is_custom else self._write_arguments("{}")
         arguments = "".join(self._pieces)
-        item = self._item(arguments)
-        if call.is_custom:
-            out += self._event("custom_tool_call_input.done", {**self._place(), "input": arguments})
-        elif not self._is_hosted():
-            fields = {**self._place(), "name": item["name"], "arguments": arguments}
-            out += self._event("function_call_arguments.done", fields)
-        self._call = None
-        return out + self._done(item)
+        self._open = "ended"
+        if self._call.name in self._tools.hosted:
+            return out
+        if self._call.is_custom:
+            return out + self._event("custom_tool_call_input.done", {**self._place(), "input": arguments})
+        name = self._tools.namespaces.get(self._call.name, ("", self._call.name))[1]
+        fields = {**self._place(), "name": name, "arguments": arguments}
+        return out + self._event("function_call_arguments.done", fields)
 
 
 def fail_events(error: GatewayError, request_id: str, response: Json, sequence: int) -> bytes:
     """The two events that end a response which failed: `response` gets the error, `sequence` is the next number."""
     message, code = error_message(error, request_id), _failure_code(error)
     if code == "rate_limit_exceeded" and error.retry_after is not None:
-        message = f"{message} Please try again in {max(1, round(error.retry_after))}s."  # Codex reads the number
-    flat = {"type": "error", "code": code, "message": message, "param": error.param, "sequence_number": sequence}
+        message = f"{message} Please try again in {max(1, math.ceil(error.retry_after))}s."  # Codex reads the number
+    param = None if error.param is None else sendable(error.param)
+    flat = {"type": "error", "code": code, "message": message, "param": param, "sequence_number": sequence}
     failed = {
         "type": "response.failed",
         "sequence_number": sequence + 1,
