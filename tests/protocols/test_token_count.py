@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from copilot_api.protocols.base import ModelTraits
 from copilot_api.protocols.conversation import (
+    Carrier,
     Document,
     Image,
     Message,
@@ -24,6 +25,7 @@ from copilot_api.protocols.conversation import (
 from copilot_api.protocols.token_count import (
     CLAUDE_TOOLS,
     count_image,
+    count_pages,
     count_request,
     estimate_now,
     fallback_count,
@@ -130,3 +132,48 @@ def test_a_pdf_costs_by_its_pages() -> None:
 @given(st.text())
 def test_the_fallback_is_not_low(text: str) -> None:
     assert fallback_count(text) * 3 >= len(text)
+
+
+@pytest.mark.parametrize("head", [b"GIF89a", b"\x89PNG\r\n\x1a\n", b"RIFF\0\0\0\0WEBPVP8 "])
+def test_an_image_that_says_it_has_no_size_costs_what_an_unknown_one_does(head: bytes) -> None:
+    image = Image(data=base64.b64encode(head + bytes(30)).decode(), media_type="image/png")
+    assert image_size(image.data) is None
+    assert count_image(image, GPT) == count_image(Image(url="https://example.com/a.png"), GPT)
+    assert count_image(image, CLAUDE) == 1600
+
+
+def test_a_turn_goes_on_through_the_results_of_its_calls() -> None:
+    thought = Message("assistant", (Reasoning("x " * 500), ToolCall(id="1", name="f", arguments="{}")))
+    answered = Message("user", (ToolResult(call_id="1", parts=(Text("r"),)),))
+    looped = (Message("user", (Text("a"),)), thought, answered, Message("assistant", (Text("so"),)))
+    assert count_request(ModelRequest(model="m", messages=looped), GPT, words) > 500
+
+
+def test_reasoning_that_is_hidden_counts_by_the_length_of_what_carries_it() -> None:
+    hidden = Reasoning("", Carrier(kind="rs", data="A" * 5000))
+    asked = ModelRequest(model="m", messages=(Message("user", (Text("a"),)), Message("assistant", (hidden,))))
+    assert count_request(asked, GPT, words) > 1000
+
+
+def test_the_estimate_reads_no_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = request(Document(media_type="application/pdf", data="A" * 1_000_000))
+    monkeypatch.setattr(base64, "b64decode", lambda *_, **__: pytest.fail("read"))
+    assert estimate_now(asked, GPT) > 2000
+
+
+def test_a_document_that_cannot_be_read_counts_by_its_size() -> None:
+    assert count_pages(Document(data="?" * 1_000_000)) == 15
+    assert count_pages(Document(data="A" * 10_000_000)) == 150
+    assert count_pages(Document(url="https://example.com/a.pdf")) == 1
+
+
+@given(st.text(), st.text())
+def test_the_fallback_of_two_texts_is_no_more_than_that_of_each(one: str, other: str) -> None:
+    assert fallback_count(one + other) <= fallback_count(one) + fallback_count(other)
+    assert bool(fallback_count(one)) == bool(one)
+
+
+def test_the_fallback_takes_lone_surrogates_and_wide_characters() -> None:
+    assert fallback_count("\ud800") == 1
+    assert fallback_count("中文" * 30) == 40
+    assert estimate_now(request(Text("\ud800" * 100)), GPT) > 30

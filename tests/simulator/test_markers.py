@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from copilot_api.simulator.conversation import read_prompt
+from copilot_api.simulator.markers import Script, read_script
 from tests.simulator.client import (
     CHAT,
     CONVERSATIONS,
@@ -166,3 +168,44 @@ def test_an_unknown_fault_is_named_in_the_refusal(simulator: Client) -> None:
     answer = simulator.ask(CHAT, "SIM-FAULT:no-such-thing")
     assert answer.status == 400
     assert "no-such-thing" in answer.text
+
+
+def forced(choice: object, endpoint: str = CHAT, *, later: tuple[dict[str, object], ...] = ()) -> Script:
+    schema = {
+        "type": "object",
+        "properties": {
+            "city": {"type": "string"},
+            "days": {"type": "integer"},
+            "unit": {"enum": ["C", "F"]},
+            "more": {},
+        },
+        "required": ["city", "days", "unit"],
+    }
+    tools = [{"type": "function", "function": {"name": "weather", "parameters": schema}}]
+    messages = [{"role": "user", "content": "how is it?"}, *later]
+    return read_script(read_prompt(endpoint, {"messages": messages, "tools": tools, "tool_choice": choice}))
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        "required",
+        {"type": "any"},
+        {"type": "function", "function": {"name": "weather"}},
+        {"type": "tool", "name": "weather"},
+    ],
+)
+def test_a_tool_that_the_request_insists_on_is_called_with_the_least_that_fits(choice: object) -> None:
+    call = forced(choice).call
+    assert call is not None
+    assert call.name == "weather"
+    assert json.loads(call.arguments) == {"city": "sample", "days": 1, "unit": "C"}
+
+
+def test_a_result_is_answered_though_a_tool_is_insisted_on() -> None:
+    assert forced("required", later=({"role": "tool", "tool_call_id": "1", "content": "fine"},)) == Script()
+
+
+@pytest.mark.parametrize("choice", ["auto", "none", None, {"type": "function", "function": {"name": "other"}}, 7])
+def test_no_tool_is_called_that_nobody_insists_on(choice: object) -> None:
+    assert forced(choice) == Script()

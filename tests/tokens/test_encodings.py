@@ -5,9 +5,11 @@ import hashlib
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from copilot_api.tokens import encodings
 from copilot_api.tokens.encodings import DEFAULT, known_name, load_encoding, read_ranks
 
 EXPECTED = {
@@ -70,4 +72,16 @@ def test_a_name_that_is_not_here_is_counted_by_the_newest() -> None:
 
 def test_help_does_not_load_it() -> None:
     code = "import sys; import copilot_api.tokens.counter; assert 'tiktoken' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_damaged_ranks_are_said_to_be(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "o200k_base.xz").write_bytes(b"no xz")
+    monkeypatch.setattr(encodings, "_DATA", tmp_path)
+    with pytest.raises(ValueError, match="damaged"):
+        read_ranks("o200k_base")
+
+
+def test_a_python_without_lzma_starts() -> None:
+    code = "import sys; sys.modules['lzma'] = None; import copilot_api.tokens.counter"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,7 +1,7 @@
 """A request read for what was said, in any of the three protocols; whatever has the wrong type is passed over."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from copilot_api.simulator.catalog import CHAT, RESPONSES
@@ -29,6 +29,10 @@ class Prompt:
     forbids_tools: bool
     images: int
     tool_characters: int
+    forced_tool: str | None = None
+    """The tool that the request insists on; of any, the first."""
+    schemas: dict[str, Json] = field(default_factory=dict[str, Json])
+    """What each declared function takes."""
 
     @property
     def input_tokens(self) -> int:
@@ -47,10 +51,13 @@ def read_prompt(endpoint: str, body: Json) -> Prompt:
     reader = {CHAT: _chat_turns, RESPONSES: _response_turns}.get(endpoint, _message_turns)
     images = _Images()
     tools = body.get("tools")
+    declared = dict(_declared_tools(body))
     return Prompt(
         turns=tuple(reader(body, images)),
-        tools=dict(_declared_tools(body)),
+        tools=declared,
         forbids_tools=_forbids_tools(body.get("tool_choice")),
+        forced_tool=_forced_tool(body.get("tool_choice"), declared),
+        schemas=dict(_schemas(body)),
         images=images.count,
         tool_characters=len(encode(tools)) if tools else 0,
     )
@@ -72,6 +79,23 @@ def _declared_tools(body: Json) -> Iterator[tuple[str, str]]:
 
 def _forbids_tools(choice: Any) -> bool:
     return choice == "none" or (is_object(choice) and choice.get("type") == "none")
+
+
+def _forced_tool(choice: Any, declared: dict[str, str]) -> str | None:
+    kind = text_at(choice, "type") if is_object(choice) else choice
+    if kind in {"required", "any"}:
+        return next(iter(declared), None)
+    if not is_object(choice) or kind not in {"function", "tool", "custom"}:
+        return None
+    name = text_at(choice, "name") or text_at(object_at(choice, "function"), "name")
+    return name if name in declared else None
+
+
+def _schemas(body: Json) -> Iterator[tuple[str, Json]]:
+    for tool in objects_in(body.get("tools")):
+        function = object_at(tool, "function") or tool
+        schema = object_at(function, "parameters") or object_at(function, "input_schema")
+        yield text_at(function, "name"), schema
 
 
 def _texts(content: Any, images: _Images) -> Iterator[str]:

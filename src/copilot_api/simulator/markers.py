@@ -8,9 +8,10 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from copilot_api.simulator.conversation import Prompt, Turn
-from copilot_api.simulator.wire import decode, encode, is_object
+from copilot_api.simulator.wire import Json, decode, encode, is_array, is_object, object_at
 
 _MARKER = re.compile(r"SIM-(SAY|CALL|FAULT):([A-Za-z0-9_.=-]*)")
 _RESULT_CHARACTERS = 400
@@ -43,7 +44,33 @@ def read_script(prompt: Prompt) -> Script:
         if found:
             kind, payload = found[-1]
             return _script(kind, payload, prompt, prompt.turns[position + 1 :])
-    return Script()
+    return forced_script(prompt)
+
+
+def forced_script(prompt: Prompt) -> Script:
+    """The call of a tool that the request insists on, unless its answer has just come: models do the same."""
+    name = prompt.forced_tool
+    if name is None or (prompt.turns and prompt.turns[-1].kind == "result"):
+        return Script()
+    if prompt.tools[name] == "custom":
+        return Script(call=ScriptedCall(name, "sample"))
+    return Script(call=ScriptedCall(name, encode(_sample(prompt.schemas.get(name, {}))).decode()))
+
+
+def _sample(schema: Json) -> Any:
+    """The least that fits a schema, as far as a stand-in needs to understand one."""
+    options = schema.get("enum")
+    if is_array(options) and options:
+        return options[0]
+    kind = schema.get("type")
+    kind = kind[0] if is_array(kind) and kind else kind
+    if kind in {"object", None}:
+        required = schema.get("required")
+        names = [name for name in (required if is_array(required) else ()) if isinstance(name, str)]
+        properties = object_at(schema, "properties")
+        return {name: _sample(object_at(properties, name) or {"type": "string"}) for name in names}
+    samples: Json = {"array": [], "integer": 1, "number": 1, "boolean": True, "null": None}
+    return samples.get(str(kind), "sample")
 
 
 def _script(kind: str, payload: str, prompt: Prompt, later: tuple[Turn, ...]) -> Script:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from copilot_api.simulator.calls import ModelCall
 from copilot_api.simulator.prices import render_copilot_usage
-from copilot_api.simulator.wire import Frame, Json, event_frame, is_array, object_at
+from copilot_api.simulator.wire import Frame, Json, event_frame, is_array, object_at, objects_in
 
 _OBFUSCATION = ("a1b2", "c3", "zz", "y", "Qx7", "k", "q")
 _FAILURE: Json = {"code": "server_error", "message": "Internal server error"}
@@ -211,7 +211,7 @@ class _ResponseEvents:
             "temperature": 1.0,
             "text": {"format": {"type": "text"}, "verbosity": "medium", **object_at(body, "text")},
             "tool_choice": body.get("tool_choice") or "auto",
-            "tools": body.get("tools") or [],
+            "tools": [_echoed_tool(tool) for tool in objects_in(body.get("tools"))],
             "top_logprobs": 0,
             "top_p": 0.98,
             "truncation": "disabled",
@@ -229,6 +229,13 @@ class _ResponseEvents:
             "output_tokens_details": {"reasoning_tokens": tokens.reasoning},
             "total_tokens": tokens.input + tokens.output,
         }
+
+
+def _echoed_tool(tool: Json) -> Json:
+    """A tool as the response repeats it: what the request left out of a function is there with its default."""
+    if tool.get("type") != "function":
+        return tool
+    return {"strict": True, "description": None, "parameters": None, **tool}
 
 
 def _text_part(text: str) -> Json:

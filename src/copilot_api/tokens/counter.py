@@ -2,7 +2,7 @@
 `TokenCounter`: the tokens of a request, counted in a thread, within bounds.
 
 Clients count the same conversation again and again while it grows, so what a text had is remembered. A body that is
-too big to count whole is counted in a sample and the rest by its share: a count may cost some 100 ms, never a minute.
+too big to count whole is counted in a sample and the rest by its share: a count may cost a second, never a minute.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from copilot_api.protocols.base import ModelTraits
 from copilot_api.protocols.conversation import ModelRequest
@@ -18,25 +19,29 @@ from copilot_api.tokens.encodings import known_name, load_encoding
 
 MAX_AT_ONCE = 2
 MAX_CHARACTERS = 4_000_000
-"""What is counted exactly of one request; about a third of a second."""
+"""What is counted exactly of one request: a fifth of a second of English, a whole one of the worst input known."""
+_TEXT_CHARACTERS = 64
+"""What a text counts for beside its length, so that very many short ones are bounded too."""
 PIECE_CHARACTERS = 64_000
 """The longest stretch that is handed to the tokenizer at once: its lock is not held for longer than a moment."""
-_MAX_KNOWN = 4096
+_MAX_KNOWN = 32_768
+"""Some 6 MB; a long conversation has thousands of texts, and an eviction each would make all of them new."""
 _REMEMBERED_CHARACTERS = 200
+_loading = threading.Lock()
 
 
 class TokenCounter:
     """See the module."""
 
     def __init__(self) -> None:
-        self._slots = asyncio.Semaphore(MAX_AT_ONCE)
+        # Threads of its own: one whose caller hung up goes on, and still counts as one of them.
+        self._threads = ThreadPoolExecutor(MAX_AT_ONCE, thread_name_prefix="count")
         self._known: OrderedDict[bytes, int] = OrderedDict()
         self._lock = threading.Lock()
 
     async def count(self, request: ModelRequest, traits: ModelTraits) -> int:
         """How many tokens the input of `request` has for this model; at least 1."""
-        async with self._slots:
-            return await asyncio.to_thread(self._count, request, traits)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._count, request, traits)
 
     def _count(self, request: ModelRequest, traits: ModelTraits) -> int:
         return count_request(request, traits, _Bounded(self._count_text, known_name(traits.tokenizer)).count)
@@ -70,7 +75,7 @@ class _Bounded:
         if not text:
             return 0
         sample = text[: max(0, self._left)]
-        self._left -= len(sample)
+        self._left -= len(sample) + _TEXT_CHARACTERS
         if not sample:
             return fallback_count(text)
         counted = self._count(sample, self._name)
@@ -79,7 +84,8 @@ class _Bounded:
 
 def _encoded(text: str, name: str) -> int:
     try:
-        encoding = load_encoding(name)
+        with _loading:  # two at once would read and keep it twice
+            encoding = load_encoding(name)
     except (OSError, ImportError, ValueError):
         return fallback_count(text)  # a gateway without its data still answers, on the high side
     pieces = range(0, len(text), PIECE_CHARACTERS)

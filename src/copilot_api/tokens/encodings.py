@@ -5,7 +5,6 @@ Loading one takes about a third of a second and some 60 MB, so it happens at the
 """
 
 import functools
-import lzma
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,12 +38,20 @@ def load_encoding(name: str) -> "Encoding":
     """The encoding called `name`. Raises `KeyError` for one that is not here."""
     import tiktoken
 
-    return tiktoken.Encoding(name=name, pat_str=_PATTERNS[name], mergeable_ranks=read_ranks(name), special_tokens={})
+    ranks = read_ranks(name)
+    encoding = tiktoken.Encoding(name=name, pat_str=_PATTERNS[name], mergeable_ranks=ranks, special_tokens={})
+    ranks.clear()  # the encoding has copied them: 16 MB
+    return encoding
 
 
 def read_ranks(name: str) -> dict[bytes, int]:
-    """Every token with its rank."""
-    packed = lzma.decompress((_DATA / f"{name}.xz").read_bytes())
+    """Every token with its rank. Raises `ValueError` when the file is damaged."""
+    import lzma  # a Python that was built without it still runs the gateway
+
+    try:
+        packed = lzma.decompress((_DATA / f"{name}.xz").read_bytes())
+    except lzma.LZMAError as damage:
+        raise ValueError(f"the ranks of {name} are damaged: {damage}") from damage
     ranks: dict[bytes, int] = {}
     position = 0
     while position < len(packed):

@@ -165,6 +165,47 @@ def test_124_the_same_request_gives_the_same_bytes() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("asked", "listed", "default", "sent_effort"),
+    [
+        ("high", ("low", "medium"), "", "medium"), ("max", ("high", "max"), "low", "max"), ("high", (), "", "high"), ("ultra", ("low",), "", "ultra"),
+        (None, ("low", "high"), "medium", "low"), (None, ("low",), "", None), (None, (), "high", None), ("none", ("low", "high"), "high", "low"),
+    ],
+)  # fmt: skip
+def test_pitfall_021_and_022_the_effort_is_one_that_the_model_lists(
+    asked: str | None, listed: tuple[str, ...], default: str, sent_effort: str | None
+) -> None:
+    traits = ModelTraits(id="gpt-4.1", efforts=listed, default_effort=default)
+    out = json.loads(parse_request(source(**({"reasoning_effort": asked} if asked else {}))).render(traits).body)
+    assert out.get("reasoning_effort") == sent_effort
+
+
+def test_an_effort_that_the_model_lists_leaves_the_bytes_alone() -> None:
+    body = source(reasoning_effort="high")
+    assert parse_request(body).render(ModelTraits(id="gpt-4.1", efforts=("high",))).body is body
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_padding_against_listeners_is_never_asked_for_upstream(stream: bool) -> None:
+    options = {"include_usage": True, "include_obfuscation": False, "x": 1}
+    assert sent(source(stream=stream, stream_options=options))["stream_options"] == {"include_usage": True, "x": 1}
+
+
+def test_images_are_told_of() -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}
+    for content, has_images in (([image], True), ("x", False)):
+        request = parse_request(source(messages=[{"role": "user", "content": content}]))
+        assert request.render(ModelTraits(id="gpt-4.1")).has_images is has_images
+
+
+def test_what_a_client_knows_of_calls_shows_in_its_tools() -> None:
+    old = parse_request(source(functions=[{"name": "f"}]))
+    assert (old.speaks_functions, old.has_custom_tools) == (True, False)
+    assert not parse_request(source(functions=[{"name": "f"}], tools=[])).speaks_functions
+    assert parse_request(source(tools=[{"type": "custom", "custom": {"name": "p"}}])).has_custom_tools
+    assert not parse_request(source(tools=[{"type": "function", "function": {"name": "f"}}])).has_custom_tools
+
+
 VALUES = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.text(max_size=6)),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=4), inner, max_size=3)),

@@ -677,3 +677,21 @@ def test_103_an_overload_as_first_event_is_a_503() -> None:
 
 def test_an_error_message_of_a_megabyte_is_cut() -> None:
     assert len(stream_error({"message": "x" * 1_000_000}).message) < 10_000
+
+
+def test_a_stream_is_over_when_the_upstream_says_so() -> None:
+    stream = ChatStream(model=MODEL, wants_usage=False, choices=1, now=NOW)
+    stream.feed(ROLE + FINISH)
+    assert not stream.is_over
+    stream.feed(DONE)
+    assert stream.is_over
+    assert stream.feed(chunk({"content": "more"})) == b""
+
+
+def test_a_failure_ends_the_stream_without_done_and_a_sign_of_life_is_a_comment() -> None:
+    stream = ChatStream(model=MODEL, wants_usage=False, choices=1, now=NOW)
+    out = stream.fail(UpstreamCut("broke off"), "req_1")
+    assert b"[DONE]" not in out
+    [error] = grammar.events(out)
+    assert json.loads(error)["error"]["code"] == "upstream_cut"
+    assert stream.keep_alive() == b": keep-alive\n\n"

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from copilot_api.protocols.base import Usage
-from copilot_api.protocols.chat.wire import ChatUsage, ContentPart, Request, RequestMessage
+from copilot_api.protocols.chat.wire import ChatUsage, ContentPart, Request, RequestMessage, decode_any
 from copilot_api.protocols.copilot_usage import CopilotUsage
 
 
@@ -67,3 +67,24 @@ def test_a_part_without_type_is_read() -> None:
 def test_unknown_fields_are_none_of_our_business() -> None:
     body = {"model": "m", "messages": [{"role": "user", "content": "x", "new": 1}], "brand_new": {"a": [1]}}
     assert msgspec.json.decode(json.dumps(body), type=Request).model == "m"
+
+
+def test_what_the_total_has_beyond_its_parts_counts_as_output() -> None:
+    reported = msgspec.json.decode(b'{"prompt_tokens":10,"completion_tokens":2,"total_tokens":40}', type=ChatUsage)
+    assert reported.to_usage(None).output_tokens == 30
+
+
+def test_written_tokens_are_found_by_either_name() -> None:
+    details = b'{"prompt_tokens":10,"prompt_tokens_details":{"cache_creation_input_tokens":4}}'
+    assert msgspec.json.decode(details, type=ChatUsage).to_usage(None).cache_write_tokens == 4
+
+
+@pytest.mark.parametrize("source", [b'{"a":"x\\ud83d"}', b'{"a":"x?"}'])
+def test_half_a_surrogate_pair_is_replaced(source: bytes) -> None:
+    assert decode_any(source) == {"a": "x?"}
+
+
+@pytest.mark.parametrize("source", [b"", b"{", b"\xff", b"1e999", b"[" * 100_000])
+def test_what_is_no_json_is_a_value_error(source: bytes) -> None:
+    with pytest.raises((ValueError, RecursionError)):
+        decode_any(source)

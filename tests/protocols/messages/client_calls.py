@@ -64,10 +64,14 @@ def wrote(events: "list[StreamEvent] | Answer", asked: MessagesRequest | None = 
 
 
 def described(value: Any) -> Any:
-    """A neutral value as JSON that says what each part is; what is empty is left out."""
+    """A neutral value as JSON that says what each part is; what is as it is by default is left out."""
     if isinstance(value, msgspec.Struct):
-        fields = {name: described(getattr(value, name)) for name in value.__struct_fields__}
-        told = {name: field for name, field in fields.items() if field not in ("", None, False, [], {})}
+        fields = msgspec.structs.fields(value)
+        told = {
+            field.name: described(getattr(value, field.name))
+            for field in fields
+            if getattr(value, field.name) != field.default and getattr(value, field.name) not in ((), {})
+        }
         return told if isinstance(value, ModelRequest) else {"is": type(value).__name__, **told}
     if isinstance(value, tuple | list):
         return [described(inner) for inner in value]

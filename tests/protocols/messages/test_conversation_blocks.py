@@ -6,7 +6,17 @@ import pytest
 
 from copilot_api.errors import BadRequest
 from copilot_api.protocols import carriers
-from copilot_api.protocols.conversation import Carrier, Document, Image, Message, Part, Reasoning, Text, ToolCall, ToolResult
+from copilot_api.protocols.conversation import (
+    Carrier,
+    Document,
+    Image,
+    Message,
+    Part,
+    Reasoning,
+    Text,
+    ToolCall,
+    ToolResult,
+)
 from tests.protocols.messages.client_calls import turns
 
 TEXT = {"type": "text", "text": "x"}
@@ -138,7 +148,9 @@ def test_text_that_was_hidden_comes_back_with_its_carrier() -> None:
 
 
 def test_redacted_thinking_is_carried() -> None:
-    assert assistant({"type": "redacted_thinking", "data": "ZGF0YQ=="}) == (Reasoning("", Carrier(kind="rd", data="ZGF0YQ==")),)
+    assert assistant({"type": "redacted_thinking", "data": "ZGF0YQ=="}) == (
+        Reasoning("", Carrier(kind="rd", data="ZGF0YQ==")),
+    )
     packed = carriers.pack(Carrier(kind="rs", data="d"))
     assert assistant({"type": "redacted_thinking", "data": packed}) == (Reasoning("", Carrier(kind="rs", data="d")),)
 
@@ -178,7 +190,9 @@ def test_pitfall_024_a_media_type_is_carried_to_be_judged_later(media_type: str)
 
 
 def test_pitfall_025_an_image_by_address_is_one() -> None:
-    assert user({"type": "image", "source": {"type": "url", "url": "https://x/y.png"}}) == (Image(url="https://x/y.png"),)
+    assert user({"type": "image", "source": {"type": "url", "url": "https://x/y.png"}}) == (
+        Image(url="https://x/y.png"),
+    )
     inline = {"type": "image", "source": {"type": "url", "url": "data:image/gif;base64,R0lG"}}
     assert user(inline) == (Image(data="R0lG", media_type="image/gif"),)
 

@@ -74,7 +74,9 @@ def test_an_unknown_model_is_named_as_anthropic_names_it() -> None:
         ("", "prompt is too long: the request does not fit"),
     ],
 )  # fmt: skip
-def test_pitfall_110_a_context_that_is_full_is_told_in_the_words_that_clients_know(message: str, beginning: str) -> None:
+def test_pitfall_110_a_context_that_is_full_is_told_in_the_words_that_clients_know(
+    message: str, beginning: str
+) -> None:
     error = context_overflow(message)
     assert error_status(error) == 400
     assert body(error)["error"]["type"] == "invalid_request_error"
@@ -97,7 +99,9 @@ def test_an_error_holds_whatever_text_it_was_given() -> None:
     ],
 )
 def test_the_package_raises_what_it_raises_for_anthropic(error: GatewayError, raised: type[Exception]) -> None:
-    with grammar.client(error_body(error, "req_1"), "application/json", error_status(error)) as package:
-        with pytest.raises(raised) as failure:
-            package.messages.create(model="m", max_tokens=1, messages=[{"role": "user", "content": "x"}])
+    with (
+        grammar.client(error_body(error, "req_1"), "application/json", error_status(error)) as package,
+        pytest.raises(raised) as failure,
+    ):
+        package.messages.create(model="m", max_tokens=1, messages=[{"role": "user", "content": "x"}])
     assert error.message in str(failure.value)

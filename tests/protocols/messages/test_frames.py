@@ -32,7 +32,11 @@ def test_a_frame_that_does_not_end_is_refused() -> None:
 
 
 @settings(derandomize=True, deadline=None, database=None)
-@given(st.lists(st.sampled_from([b"event: a\ndata: 1\n\n", b"event: a\n", b"data: 2\n\n", b"\n", b"\r\n", b"x", b": c\n\n"])))
+@given(
+    st.lists(
+        st.sampled_from([b"event: a\ndata: 1\n\n", b"event: a\n", b"data: 2\n\n", b"\n", b"\r\n", b"x", b": c\n\n"])
+    )
+)
 def test_the_quick_way_gives_what_the_general_one_gives(pieces: list[bytes]) -> None:
     general = SseDecoder()
     events = [event for piece in pieces for event in general.feed(piece)] + general.finish()

@@ -79,14 +79,21 @@ def test_what_a_user_shows() -> None:
     )
     assert found == [
         {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}},
-        {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "aGk="}, "title": "t"},
+        {
+            "type": "document",
+            "source": {"type": "base64", "media_type": "application/pdf", "data": "aGk="},
+            "title": "t",
+        },
         {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "words"}},
         {"type": "text", "text": "a"},
     ]
 
 
 def test_addresses_go_up_as_such() -> None:
-    assert [block["source"]["url"] for block in blocks(Image(url="http://i"), Document(url="http://d"))] == ["http://i", "http://d"]
+    assert [block["source"]["url"] for block in blocks(Image(url="http://i"), Document(url="http://d"))] == [
+        "http://i",
+        "http://d",
+    ]
 
 
 def test_images_are_announced_also_inside_results() -> None:
@@ -230,7 +237,11 @@ def test_a_tool_has_a_schema_without_its_uri() -> None:
 
 
 def test_a_schema_keeps_its_values() -> None:
-    schema = {"enum": [{"$schema": 1}], "items": [{"$schema": 1, "type": "string"}], "$defs": {"$schema": {"type": "null"}}}
+    schema = {
+        "enum": [{"$schema": 1}],
+        "items": [{"$schema": 1, "type": "string"}],
+        "$defs": {"$schema": {"type": "null"}},
+    }
     assert without_schema_uri(schema) == {
         "enum": [{"$schema": 1}], "items": [{"type": "string"}], "$defs": {"$schema": {"type": "null"}},
     }  # fmt: skip
@@ -355,7 +366,9 @@ def test_pitfall_039_a_tool_turn_without_thinking_goes_without_a_budget() -> Non
 
 def test_a_form_of_the_answer() -> None:
     wanted = OutputFormat(kind="json_schema", schema={"type": "object", "$schema": "x"})
-    assert body(output_format=wanted)["output_config"] == {"format": {"type": "json_schema", "schema": {"type": "object"}}}
+    assert body(output_format=wanted)["output_config"] == {
+        "format": {"type": "json_schema", "schema": {"type": "object"}}
+    }
     assert "output_config" not in body(output_format=wanted, traits=HAIKU)
 
 
@@ -373,11 +386,15 @@ def test_streams_are_asked_for() -> None:
 
 TEXTS = st.sampled_from(["a", "b ", "{}", "é"])
 USER: st.SearchStrategy[Part] = st.one_of(
-    st.builds(Text, TEXTS), st.builds(Image, data=st.just("aGk="), media_type=st.just("image/png")), st.builds(Document, text=TEXTS)
+    st.builds(Text, TEXTS),
+    st.builds(Image, data=st.just("aGk="), media_type=st.just("image/png")),
+    st.builds(Document, text=TEXTS),
 )
 ASSISTANT: st.SearchStrategy[Part] = st.one_of(
     st.builds(Text, TEXTS),
-    st.builds(Reasoning, TEXTS, st.none() | st.builds(Carrier, kind=st.just("an"), data=st.just(SIGNATURE), text=TEXTS)),
+    st.builds(
+        Reasoning, TEXTS, st.none() | st.builds(Carrier, kind=st.just("an"), data=st.just(SIGNATURE), text=TEXTS)
+    ),
 )
 MESSAGES = st.one_of(
     st.builds(Message, st.just("user"), st.lists(USER, min_size=1, max_size=3).map(tuple)),

@@ -48,14 +48,18 @@ def test_pitfall_065_a_call_without_arguments_has_an_empty_object() -> None:
 
 
 def test_what_a_server_side_tool_did_is_left_out() -> None:
-    assert answer({"type": "server_tool_use", "id": "s", "name": "x"}, {"type": "web_search_tool_result"}, 3).parts == ()
+    assert (
+        answer({"type": "server_tool_use", "id": "s", "name": "x"}, {"type": "web_search_tool_result"}, 3).parts == ()
+    )
 
 
 def test_a_refusal_without_text_says_why() -> None:
     details = {"type": "refusal", "explanation": "no"}
     found = answer(stop_reason="refusal", stop_details=details)
     assert (found.parts, found.stop) == ((Refusal("no"),), StopReason.FILTERED)
-    assert answer({"type": "text", "text": "so far"}, stop_reason="refusal", stop_details=details).parts == (Text("so far"),)
+    assert answer({"type": "text", "text": "so far"}, stop_reason="refusal", stop_details=details).parts == (
+        Text("so far"),
+    )
     assert answer(stop_reason="refusal", stop_details=None).parts == ()
 
 

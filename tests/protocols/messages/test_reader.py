@@ -243,7 +243,9 @@ def test_an_answer_without_its_first_event_is_one_all_the_same() -> None:
 
 
 def test_the_name_of_an_event_stands_in_for_its_type() -> None:
-    assert events(start(), text_block(0, "a"), ending(), b"event: message_stop\ndata: {}\n\n")[-1].stop is StopReason.END  # type: ignore[union-attr]
+    assert (
+        events(start(), text_block(0, "a"), ending(), b"event: message_stop\ndata: {}\n\n")[-1].stop is StopReason.END
+    )  # type: ignore[union-attr]
 
 
 def test_a_named_stop_sequence() -> None:
@@ -299,14 +301,39 @@ def test_pitfall_102_line_separators_inside_a_delta_stay() -> None:
     assert parts(start(), raw.encode(), ending(), STOP) == (Text("a\u2028b"),)
 
 
-KINDS = ["message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_stop"]
+KINDS = [
+    "message_start",
+    "content_block_start",
+    "content_block_delta",
+    "content_block_stop",
+    "message_delta",
+    "message_stop",
+]
 WORDS = [*KINDS, "text_delta", "thinking_delta", "input_json_delta", "signature_delta", "tool_use", "text", "x"]
 VALUES: st.SearchStrategy[Any] = st.none() | st.integers(0, 2) | st.sampled_from(WORDS) | st.booleans()
-FIELDS = ["type", "text", "thinking", "partial_json", "signature", "id", "name", "input", "data", "stop_reason", "usage"]
+FIELDS = [
+    "type",
+    "text",
+    "thinking",
+    "partial_json",
+    "signature",
+    "id",
+    "name",
+    "input",
+    "data",
+    "stop_reason",
+    "usage",
+]
 OBJECTS = st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=5)
 EVENTS = st.fixed_dictionaries(
     {"type": st.sampled_from(KINDS) | VALUES},
-    optional={"index": VALUES, "delta": OBJECTS | VALUES, "content_block": OBJECTS, "message": OBJECTS, "error": VALUES},
+    optional={
+        "index": VALUES,
+        "delta": OBJECTS | VALUES,
+        "content_block": OBJECTS,
+        "message": OBJECTS,
+        "error": VALUES,
+    },
 )
 
 
@@ -323,7 +350,11 @@ def test_any_events_keep_the_order_or_fail(documents: list[Any], is_named: bool)
 
 
 @settings(derandomize=True, deadline=None, database=None)
-@given(st.lists(st.binary(max_size=30) | st.sampled_from([start(), PING, STOP, b"data: ", b"\n\n", b"{", b"event: error\n"])))
+@given(
+    st.lists(
+        st.binary(max_size=30) | st.sampled_from([start(), PING, STOP, b"data: ", b"\n\n", b"{", b"event: error\n"])
+    )
+)
 def test_any_bytes_are_events_or_a_failure(pieces: list[bytes]) -> None:
     found, error, _ = read(pieces)
     assert (_PREFIX if error else _ORDER).fullmatch(letters(found))

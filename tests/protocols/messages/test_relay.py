@@ -260,7 +260,12 @@ def test_pitfall_113_a_whole_answer_becomes_a_stream() -> None:
         {"type": "tool_use", "id": "t", "name": "n", "input": {"a": 1}},
     ]
     source = msgspec.json.encode(
-        {"type": "message", "content": blocks, "stop_reason": "tool_use", "usage": {"input_tokens": 5, "output_tokens": 9}}
+        {
+            "type": "message",
+            "content": blocks,
+            "stop_reason": "tool_use",
+            "usage": {"input_tokens": 5, "output_tokens": 9},
+        }
     )
     whole = parse_native_answer(source, model=MODEL, now=7)
     out = whole_as_events(None, whole.body, 7)
@@ -268,7 +273,9 @@ def test_pitfall_113_a_whole_answer_becomes_a_stream() -> None:
     assert events[0][1]["message"]["content"] == []
     assert events[0][1]["message"]["usage"]["input_tokens"] == 5
     assert events[-2][1]["usage"] == {"input_tokens": 5, "output_tokens": 9}
-    assert {"type": "citations_delta", "citation": {"type": "char_location"}} in [data.get("delta") for _, data in events]
+    assert {"type": "citations_delta", "citation": {"type": "char_location"}} in [
+        data.get("delta") for _, data in events
+    ]
     assert events_of(relay([out])[0]) == events
     reader = MessagesReader()
     assert [type(one).__name__ for one in reader.feed(out)] == [
@@ -278,13 +285,30 @@ def test_pitfall_113_a_whole_answer_becomes_a_stream() -> None:
     assert reader.usage == whole.usage
 
 
-KINDS = ["message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_stop", "ping", "new"]
+KINDS = [
+    "message_start",
+    "content_block_start",
+    "content_block_delta",
+    "content_block_stop",
+    "message_delta",
+    "message_stop",
+    "ping",
+    "new",
+]
 WORDS = [*KINDS, "text_delta", "thinking_delta", "input_json_delta", "tool_use", "text", "a\r\nb"]
 VALUES: st.SearchStrategy[Any] = st.none() | st.integers(0, 2) | st.sampled_from(WORDS) | st.booleans()
-OBJECTS = st.dictionaries(st.sampled_from(["type", "text", "thinking", "id", "usage", "stop_reason", "output_tokens"]), VALUES, max_size=5)
+OBJECTS = st.dictionaries(
+    st.sampled_from(["type", "text", "thinking", "id", "usage", "stop_reason", "output_tokens"]), VALUES, max_size=5
+)
 EVENTS = st.fixed_dictionaries(
     {"type": st.sampled_from(KINDS) | VALUES},
-    optional={"index": st.integers(0, 2), "delta": OBJECTS | VALUES, "content_block": OBJECTS, "message": OBJECTS, "usage": OBJECTS},
+    optional={
+        "index": st.integers(0, 2),
+        "delta": OBJECTS | VALUES,
+        "content_block": OBJECTS,
+        "message": OBJECTS,
+        "usage": OBJECTS,
+    },
 )
 
 
@@ -304,6 +328,10 @@ def test_any_events_make_a_stream_in_order_or_a_failure(documents: list[Any], is
 
 
 @settings(derandomize=True, deadline=None, database=None)
-@given(st.lists(st.binary(max_size=30) | st.sampled_from([start(), PING, STOP, b"data: ", b"\n\n", b"{", b"event: error\n"])))
+@given(
+    st.lists(
+        st.binary(max_size=30) | st.sampled_from([start(), PING, STOP, b"data: ", b"\n\n", b"{", b"event: error\n"])
+    )
+)
 def test_any_bytes_make_a_stream_or_a_failure(pieces: list[bytes]) -> None:
     relay(pieces)

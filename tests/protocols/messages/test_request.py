@@ -1,5 +1,6 @@
 """A Messages request: what is read of it on every call, and what is refused."""
 
+import contextlib
 import json
 import time
 from typing import Any
@@ -35,7 +36,9 @@ def test_the_defaults_are_the_protocols() -> None:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("field", ["stream", "temperature", "tools", "tool_choice", "thinking", "output_config", "metadata"])
+@pytest.mark.parametrize(
+    "field", ["stream", "temperature", "tools", "tool_choice", "thinking", "output_config", "metadata"]
+)
 def test_null_is_absent(field: str) -> None:
     assert isinstance(request(**{field: None}), MessagesRequest)
 
@@ -148,20 +151,16 @@ JSON = st.recursive(
 @given(st.sampled_from(["model", "messages", "max_tokens", "stream", "tools", "thinking", "output_config", "x"]), JSON)
 def test_any_json_is_a_request_or_a_refusal(field: str, value: Any) -> None:
     for parse in (parse_request, parse_count_request):
-        try:
+        with contextlib.suppress(BadRequest):
             parse(source(**{field: value}))
-        except BadRequest as refusal:
-            assert refusal.message
 
 
 @PROPERTY
 @given(st.binary(max_size=60))
 def test_any_bytes_are_a_request_or_a_refusal(body: bytes) -> None:
     for attempt in (body, source()[:-1] + b',"x":' + body + b"}"):
-        try:
+        with contextlib.suppress(BadRequest):
             parse_request(attempt)
-        except BadRequest as refusal:
-            assert refusal.message
 
 
 def test_a_body_of_brackets_is_refused() -> None:

@@ -12,9 +12,7 @@ from tests.protocols.messages.upstream_events import HAIKU, OPUS, PLAIN, SONNET
 
 
 def plan(wanted: Thinking | None, traits: ModelTraits, max_tokens: int | None = 64_000, **more: bool) -> ThinkingPlan:
-    return plan_thinking(
-        wanted, traits, max_tokens, **{"is_forced": False, "is_unsigned": False, **more}
-    )
+    return plan_thinking(wanted, traits, max_tokens, **{"is_forced": False, "is_unsigned": False, **more})
 
 
 def enabled(budget: int) -> dict[str, Any]:
@@ -31,7 +29,12 @@ def test_who_says_nothing_gets_nothing(traits: ModelTraits) -> None:
 
 
 def test_a_model_that_does_not_think_is_not_asked_to() -> None:
-    for wanted in (Thinking(effort="high"), Thinking(is_adaptive=True), Thinking(budget_tokens=2000), Thinking(is_disabled=True)):
+    for wanted in (
+        Thinking(effort="high"),
+        Thinking(is_adaptive=True),
+        Thinking(budget_tokens=2000),
+        Thinking(is_disabled=True),
+    ):
         assert plan(wanted, PLAIN) == ThinkingPlan(max_tokens=64_000)
 
 
@@ -65,7 +68,9 @@ def test_pitfall_040_each_model_is_asked_in_its_own_terms(
     assert plan(wanted, traits) == ThinkingPlan(thinking=thinking, effort=effort, max_tokens=64_000)
 
 
-@pytest.mark.parametrize(("traits", "thinking"), [(HAIKU, None), (SONNET, {"type": "disabled"}), (OPUS, {"type": "disabled"})])
+@pytest.mark.parametrize(
+    ("traits", "thinking"), [(HAIKU, None), (SONNET, {"type": "disabled"}), (OPUS, {"type": "disabled"})]
+)
 def test_pitfall_121_a_forced_tool_goes_without_thinking(traits: ModelTraits, thinking: Any) -> None:
     found = plan(Thinking(effort="high"), traits, is_forced=True)
     assert found == ThinkingPlan(thinking=thinking, max_tokens=64_000)
@@ -121,7 +126,13 @@ THINKINGS = st.builds(
 
 
 @settings(derandomize=True, deadline=None, database=None)
-@given(st.none() | THINKINGS, st.sampled_from([HAIKU, SONNET, OPUS, PLAIN]), st.none() | st.integers(1, 64_000), st.booleans(), st.booleans())
+@given(
+    st.none() | THINKINGS,
+    st.sampled_from([HAIKU, SONNET, OPUS, PLAIN]),
+    st.none() | st.integers(1, 64_000),
+    st.booleans(),
+    st.booleans(),
+)
 def test_every_plan_is_one_that_the_model_takes(
     wanted: Thinking | None, traits: ModelTraits, max_tokens: int | None, is_forced: bool, is_unsigned: bool
 ) -> None:

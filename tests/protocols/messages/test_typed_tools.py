@@ -8,7 +8,11 @@ from copilot_api.errors import BadRequest
 from copilot_api.protocols.conversation import Tool, ToolChoice
 from tests.protocols.messages.client_calls import read
 
-SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "$schema": "http://json-schema.org/draft-07/schema#"}
+SCHEMA = {
+    "type": "object",
+    "properties": {"a": {"type": "integer"}},
+    "$schema": "http://json-schema.org/draft-07/schema#",
+}
 OWN = {"name": "Bash", "description": "d", "input_schema": SCHEMA}
 SEARCH = {"type": "web_search_20250305", "name": "web_search", "max_uses": 5}
 
@@ -28,7 +32,12 @@ def test_pitfall_014_names_keep_their_case() -> None:
 
 
 def test_hints_about_a_tool_are_left_out() -> None:
-    hints = {"cache_control": {"type": "ephemeral"}, "defer_loading": True, "eager_input_streaming": True, "input_examples": [{}]}
+    hints = {
+        "cache_control": {"type": "ephemeral"},
+        "defer_loading": True,
+        "eager_input_streaming": True,
+        "input_examples": [{}],
+    }
     assert the_tool({**OWN, **hints}) == the_tool(OWN)
 
 
@@ -59,7 +68,9 @@ def test_a_tool_of_a_type_nobody_knows_is_the_clients_own_if_it_has_a_schema() -
         ("computer_20251124", "computer", ["action"], {"region"}),
     ],
 )
-def test_a_tool_that_the_client_runs_becomes_a_function(kind: str, name: str, required: list[str], some: set[str]) -> None:
+def test_a_tool_that_the_client_runs_becomes_a_function(
+    kind: str, name: str, required: list[str], some: set[str]
+) -> None:
     tool = the_tool({"type": kind, "name": name, "display_width_px": 1024, "display_height_px": 768})
     assert tool.name == name
     assert tool.description

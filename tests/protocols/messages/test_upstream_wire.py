@@ -46,7 +46,9 @@ def test_what_a_report_leaves_out_stays() -> None:
 
 
 def test_written_tokens_are_also_found_by_their_lifetimes() -> None:
-    usage = metered({"input_tokens": 1, "cache_creation": {"ephemeral_5m_input_tokens": 2, "ephemeral_1h_input_tokens": 3}})
+    usage = metered(
+        {"input_tokens": 1, "cache_creation": {"ephemeral_5m_input_tokens": 2, "ephemeral_1h_input_tokens": 3}}
+    )
     assert usage == Usage(input_tokens=6, cache_write_tokens=5)
 
 

@@ -7,7 +7,9 @@ from copilot_api.protocols.messages import wire
 
 
 def test_an_unknown_field_is_left_alone() -> None:
-    body = b'{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"x","new":1}],"speed":"fast","fallbacks":[]}'
+    body = (
+        b'{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"x","new":1}],"speed":"fast","fallbacks":[]}'
+    )
     assert msgspec.json.decode(body, type=wire.Request).model == "m"
 
 

@@ -12,12 +12,13 @@ from typing import Any
 
 Json = dict[str, Any]
 
-RESPONSE_FIELDS = frozenset(
+_NAMES = (
     "id object created_at completed_at status incomplete_details model previous_response_id instructions output error"
     " tools tool_choice truncation parallel_tool_calls text top_p presence_penalty frequency_penalty top_logprobs"
     " temperature reasoning user usage max_output_tokens max_tool_calls store background service_tier metadata"
-    " safety_identifier prompt_cache_key".split()
+    " safety_identifier prompt_cache_key"
 )
+RESPONSE_FIELDS = frozenset(_NAMES.split())
 """What the Open Responses schema requires of every response object."""
 TERMINAL = {"response.completed": "completed", "response.incomplete": "incomplete", "response.failed": "failed"}
 _DELTAS = {
@@ -191,7 +192,7 @@ def _check_inside(item: _Item, kind: str, event: Json) -> None:
         of, index, part_type = _DELTAS[kind]
         place = None if index is None else event[index]
         assert item.kind == of
-        assert index is None or item.parts[place]["type"] == part_type
+        assert place is None or item.parts[place]["type"] == part_type
         assert place not in item.done, "a delta after the end"
         assert kind != "response.output_text.delta" or event["logprobs"] == []
         item.texts[place] = item.texts.get(place, "") + event["delta"]

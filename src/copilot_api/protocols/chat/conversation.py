@@ -9,7 +9,6 @@ from copilot_api.protocols.chat import conversation_wire as wire
 from copilot_api.protocols.chat.conversation_messages import read_messages
 from copilot_api.protocols.chat.request import ChatRequest
 from copilot_api.protocols.chat.tools import read_tool_choice, read_tools
-from copilot_api.protocols.chat.wire import decode_any
 from copilot_api.protocols.conversation import ModelRequest, OutputFormat, Thinking
 from copilot_api.protocols.json_object import wrong_field
 
@@ -51,17 +50,12 @@ def read_conversation(request: ChatRequest) -> ModelRequest:
 
 def _body(source: bytes) -> wire.ChatBody:
     try:
-        try:
-            return _decode_body(source)
-        except msgspec.ValidationError as error:
-            raise wrong_field(error) from None
-        except msgspec.DecodeError:
-            return msgspec.convert(decode_any(source), wire.ChatBody)
+        return _decode_body(source)
     except msgspec.ValidationError as error:
         raise wrong_field(error) from None
     except RecursionError:
         raise BadRequest("the body is nested too deeply") from None
-    except ValueError as error:
+    except msgspec.DecodeError as error:
         raise BadRequest(f"the body is not valid JSON: {error}") from None
 
 

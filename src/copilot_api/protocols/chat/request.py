@@ -96,15 +96,19 @@ def parse_request(source: bytes, envelope: Envelope | None = None) -> ChatReques
     A body in another protocol's clothes (`foreign_shapes.py`) is taken for what it means.
     """
     body = parse_object(source)
-    if "messages" not in body.fields and "input" in body.fields:
-        return _parse(parse_object(normalised(source)))
-    tools = body.get("tools")
-    if tools is not None and b'"input_schema"' in tools:
-        return _parse(parse_object(normalised(source)))
-    return _parse(body)
+    if "messages" in body.fields or "input" not in body.fields:
+        tools = body.get("tools")
+        request = None if tools is not None and b'"input_schema"' in tools else _parse(body, takes_foreign=False)
+        if request is not None:
+            return request
+    # Once only: what is foreign even then is left to whoever reads it.
+    request = _parse(parse_object(normalised(source)), takes_foreign=True)
+    assert request is not None
+    return request
 
 
-def _parse(body: JsonObject) -> ChatRequest:
+def _parse(body: JsonObject, *, takes_foreign: bool) -> ChatRequest | None:
+    """The request, or None when it has parts of another protocol and those are not taken."""
     source = body.source
     try:
         request = _decode_request(source)
@@ -118,8 +122,8 @@ def _parse(body: JsonObject) -> ChatRequest:
         # In a big body deeper duplicates are the upstream's business: there, looking costs more than carrying.
         refuse_duplicate_keys(source)
     kinds = _part_types(request.messages)
-    if not kinds.isdisjoint(FOREIGN_PARTS):
-        return _parse(parse_object(normalised(source)))
+    if not takes_foreign and not kinds.isdisjoint(FOREIGN_PARTS):
+        return None
     return ChatRequest(
         body=body,
         model=request.model,

@@ -23,22 +23,22 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
 class FrameDecoder:
     """Bytes in, in pieces of any size; complete frames out."""
 
-    __slots__ = ("_decoder", "_is_between")
+    __slots__ = ("_decoder", "is_between")
 
     def __init__(self) -> None:
         self._decoder = SseDecoder()
-        self._is_between = True
+        self.is_between = True
         """Whether all that came so far is handed out: only then may a chunk be cut without a look at what is kept."""
 
     def feed(self, chunk: bytes) -> list[Frame]:
         """The frames that `chunk` completes. Raises `EventTooLarge`."""
-        if self._is_between and chunk.startswith(b"event: ") and chunk.endswith(b"\n\n") and b"\r" not in chunk:
+        if self.is_between and chunk.startswith(b"event: ") and chunk.endswith(b"\n\n") and b"\r" not in chunk:
             frames = [frame for piece in chunk[:-2].split(b"\n\n") if (frame := _quick(piece)) is not None]
             if len(frames) == chunk.count(b"\n\n"):
                 return frames
         events = self._decoder.feed(chunk)
         if chunk:
-            self._is_between = chunk.endswith(b"\n\n")
+            self.is_between = chunk.endswith(b"\n\n")
         return [_named(event) for event in events]
 
     def finish(self) -> list[Frame]:

@@ -20,7 +20,10 @@ MOST_MARKS = 4
 _BILLING_HEADER = "x-anthropic-billing-header:"
 """How the line begins in which Claude Code tells its billing something new on every call; no cache hits behind it."""
 _ABSENT = msgspec.Raw(b"")
-_BRACKET, _QUOTE = b'["'
+_BRACKET = b"["[0]
+_NOTHING = {b"", b"null", b'""', b"[]"}
+_LEAST = 4
+"""As long as any of those."""
 _THOUGHTS = {"thinking", "redacted_thinking"}
 
 T = TypeVar("T")
@@ -195,8 +198,8 @@ def _edited_turn(raw: bytes) -> Turn:
     if isinstance(content, str):
         return Turn(role, raw) if content.strip() else Turn(role, raw, [text_block(EMPTY_CONTENT)])
     turn = Turn(role, raw)
-    turn.marks = sum([len(block.cache_control) > 4 and block.type not in _THOUGHTS for block in content])
     if content and not any([_needs_edit(block) for block in content]):
+        turn.marks = sum([block.cache_control is not _ABSENT for block in content])
         return turn
     pairs = zip(content, turn.blocks, strict=True)
     turn.blocks[:] = [edited for block, found in pairs if (edited := _edited_block(block, found)) is not None]
@@ -208,13 +211,13 @@ def _edited_turn(raw: bytes) -> Turn:
 
 def _needs_edit(block: _Block) -> bool:
     kind = block.type
-    if kind == "text" and not block.text.strip():
+    if block.cache_control is not _ABSENT and (kind in _THOUGHTS or bytes(block.cache_control) != EPHEMERAL):
         return True
-    if block.cache_control and (kind in _THOUGHTS or bytes(block.cache_control) != EPHEMERAL):
-        return True
+    if kind == "text":
+        return not block.text or block.text.isspace()
     if kind == "tool_result":
         return _edited_result(block.content) is not None
-    return kind == "mid_conv_system" or _is_unwanted(block)
+    return kind != "tool_use" and (kind == "mid_conv_system" or _is_unwanted(block))
 
 
 def _is_unwanted(block: _Block) -> bool:
@@ -257,10 +260,9 @@ def _edited_result(content: msgspec.Raw) -> tuple[bytes, bytes] | None:
     What a tool answered, without what is refused inside an answer: nothing at all, empty texts, and cache marks (which
     belong on the answer itself); and the mark. None where it can stay.
     """
-    first = bytes(memoryview(content)[:1])
-    if not first or bytes(content) in {b"null", b'""', b"[]"}:
+    if len(content) <= _LEAST and bytes(content) in _NOTHING:
         return _encode(EMPTY_RESULT), b""
-    if first != b"[":
+    if memoryview(content)[0] != _BRACKET:
         return None
     inner, raws = decode(_blocks_decoder, content), decode_list(content)
     if inner is None or raws is None:

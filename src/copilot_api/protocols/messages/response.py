@@ -165,7 +165,7 @@ def _blocks(
 
 
 def _thinking_blocks(part: Reasoning, *, hides_thinking: bool) -> Iterator[Fields]:
-    carrier = part.carrier
+    carrier = part.carrier if part.carrier is not None and part.carrier.data else None
     shown = "" if hides_thinking else part.text
     if carrier is None or carrier.kind == "rd":
         if shown:

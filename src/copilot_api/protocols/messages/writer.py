@@ -188,7 +188,7 @@ class MessagesWriter:
 
     def _end_thought(self, carrier: Carrier | None) -> bytes:
         hidden, self._thought = "".join(self._thought), []
-        if carrier is None:
+        if carrier is None or not carrier.data:
             return self._close()
         if carrier.kind == "rd":
             opening = self._open({"type": "redacted_thinking", "data": carrier.data})

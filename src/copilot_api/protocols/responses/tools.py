@@ -100,6 +100,12 @@ def _hosted_call(item_id: str, call_id: str, name: str, arguments: str, status: 
     if name == "apply_patch" and status == "incomplete":
         status = "completed"  # such a call has no other end
     value = {**_LEAST[name], **_parsed(arguments)}
+    if name == "apply_patch" and value["type"] != "delete_file":
+        value.setdefault("diff", "")
+    if isinstance(value.get("commands"), str):  # one line where a list is due, as some models write
+        value["commands"] = [value["commands"]]
+    elif isinstance(value.get("command"), str):
+        value["command"] = ["sh", "-c", value["command"]]
     return {"type": f"{name}_call", "id": item_id, "call_id": call_id, field: value, "status": status}
 
 
