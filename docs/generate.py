@@ -45,7 +45,7 @@ ADVICE = {
     "RequestTimeout": "Headers have 30 s; a body may be silent for 60 s. Usual cause: a client that died, or a proxy "
     "in between that buffers. In the ledger a body that stops is `client_aborted`, and headers that do not end are "
     "no call.",
-    "RouteNotFound": "A base URL that is wrong by a piece of path. `/v1` may be left out or doubled. Stored responses "
+    "RouteNotFound": "A base URL that is wrong by a piece of path. `/v1` may be left out or doubled. Stored answers "
     "(`/v1/responses/{id}`), batches and files are not served.",
     "HeadersTooLarge": "Usually cookies or tracing baggage that a proxy added.",
     "Unauthorized": "The message says which case it is: no key, a key of another service, an unknown one, or one that "

@@ -1,12 +1,13 @@
 """Claude Code in print mode: it writes files and runs commands, whichever endpoint its model is served on."""
 
 import json
+from typing import Any
 
 import pytest
 
 from tests.agents.conftest import ToolTurns, check_tool_loop
 from tests.agents.programs import CLAUDE_CODE, CLAUDE_CODE_2_0, Desk, Finished, claude
-from tests.harness import GatewayProcess, Simulator
+from tests.harness import GatewayProcess, wait_until
 from tests.journeys.markers import call_tool, fault, say
 
 pytestmark = pytest.mark.timeout(600)  # the first run on a machine installs the programs
@@ -50,7 +51,7 @@ def test_it_writes_a_file(desk: Desk, tool_turns: ToolTurns, model: str, path: s
 @pytest.mark.parametrize("model", ["claude-sonnet-4.6", "gpt-5.4", "gpt-4.1"])
 def test_a_failing_command_is_told_as_a_result(desk: Desk, tool_turns: ToolTurns, model: str) -> None:
     """`is_error: true` with text is a result like any other."""
-    marker = call_tool("Bash", {"command": "echo out; echo told >&2; exit 3", "description": "Fail"})
+    marker = call_tool("Bash", {"command": f"ls {desk.work}; echo told >&2; exit 3", "description": "Fail"})
     assert "told" in answer(claude(desk, marker, model=model))
     assert len(tool_turns(marker, "Bash")) == 2
 
@@ -80,9 +81,9 @@ def test_the_key_may_come_as_an_api_key(desk: Desk) -> None:
 def test_two_prompts_are_one_conversation(desk: Desk, tool_turns: ToolTurns) -> None:
     """What was said and thought before comes back with the next prompt and is taken."""
     first = json.loads(claude(desk, say("remembered"), model="claude-sonnet-4.5").check().out)
-    marker = say("second")
+    marker = say(f"second in {desk.work}")
     run = claude(desk, marker, "--resume", first["session_id"], model="claude-sonnet-4.5")
-    assert answer(run) == "second"
+    assert answer(run) == f"second in {desk.work}"
     [turn] = tool_turns(marker, "Write")
     assert turn["headers"]["x-initiator"] == "user"
     assert "remembered" in json.dumps(turn["body"]["messages"])
@@ -121,7 +122,7 @@ def test_an_unknown_model_is_reported(desk: Desk) -> None:
     assert "claude-unknown-9" in outcome["result"]
 
 
-def test_a_stream_that_breaks_is_no_silent_success(desk: Desk, simulator: Simulator) -> None:
+def test_a_stream_that_breaks_is_no_silent_success(desk: Desk) -> None:
     """Half an answer must not pass for a whole one."""
     run = claude(
         desk,
@@ -134,10 +135,15 @@ def test_a_stream_that_breaks_is_no_silent_success(desk: Desk, simulator: Simula
 
 
 def test_the_conversation_is_accounted_to_its_key(desk: Desk, gateway: GatewayProcess) -> None:
-    """The usage events name the model, both turns of it."""
+    """Each turn is a usage event that names the client, the model and the endpoint."""
     marker = call_tool("Write", {"file_path": str(desk.work / "n"), "content": "x"})
-    key = gateway.create_key("claude code")
-    answer(claude(Desk(desk.home, desk.work, desk.gateway_url, key), marker, model="claude-haiku-4.5"))
-    events = [event for event in gateway.events() if event.get("key_label") == "claude code"]
-    assert len(events) >= 2
-    assert {event["model"] for event in events} == {"claude-haiku-4.5"}
+    answer(claude(desk, marker, model="claude-haiku-4.5"))
+
+    def turns() -> list[dict[str, Any]]:
+        return [event for event in gateway.events() if event["model"] == "claude-haiku-4.5" and event["stream"]]
+
+    wait_until(lambda: len(turns()) >= 2, 10, "both turns are stored")
+    assert {event["client"] for event in turns()} == {"claude-code"}
+    assert {event["upstream_endpoint"] for event in turns()} == {"/v1/messages"}
+    assert [event["initiator"] for event in turns()[:2]] == ["user", "agent"]
+    assert all(event["output_tokens"] > 0 and not event["usage_unknown"] for event in turns())

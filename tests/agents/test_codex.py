@@ -38,7 +38,7 @@ def answer(run: Finished) -> str:
 
 @pytest.mark.parametrize(("model", "path"), MODELS)
 def test_it_runs_a_command(desk: Desk, tool_turns: ToolTurns, model: str, path: str) -> None:
-    marker = call_tool("exec_command", {"cmd": "printf 'Grüße 🏔' > made.txt; echo it-ran"})
+    marker = call_tool("exec_command", {"cmd": f"printf 'Grüße 🏔' > {desk.work}/made.txt; echo it-ran"})
     run = codex(desk, f"Make the file. {marker}", model=model)
     said = answer(run)
     assert said.startswith("SIM-RESULT: ")
@@ -70,7 +70,7 @@ def test_two_prompts_are_one_conversation(desk: Desk, tool_turns: ToolTurns, mod
     first = codex(desk, say("remembered"), model=model)
     assert answer(first) == "remembered"
     session = str(first.lines[0]["thread_id"])
-    marker = call_tool("exec_command", {"cmd": "echo again"})
+    marker = call_tool("exec_command", {"cmd": f"ls {desk.work}; echo again"})
     run = codex(desk, marker, "resume", session, model=model)
     assert "again" in answer(run)
     turns = tool_turns(marker, "exec_command")

@@ -9,16 +9,13 @@ from tests.journeys.markers import call_tool, say
 pytestmark = pytest.mark.timeout(600)  # the first run on a machine installs the programs
 
 COMPATIBLE, OPENAI, ANTHROPIC = "@ai-sdk/openai-compatible", "@ai-sdk/openai", "@ai-sdk/anthropic"
+# A run costs seconds of processor time; every pair of package and endpoint is in tests/sdk_node/ai.mjs.
 RUNS = [
     pytest.param(COMPATIBLE, "gpt-4.1", "/chat/completions", id="chat native"),
-    pytest.param(COMPATIBLE, "gpt-5.4", "/responses", id="chat to responses"),
     pytest.param(COMPATIBLE, "claude-opus-4.8", "/v1/messages", id="chat to messages"),
     pytest.param(OPENAI, "gpt-5.4", "/responses", id="responses native"),
-    pytest.param(OPENAI, "gpt-4.1", "/chat/completions", id="responses to chat"),
-    pytest.param(OPENAI, "claude-sonnet-4.6", "/v1/messages", id="responses to messages"),
     pytest.param(ANTHROPIC, "claude-sonnet-4.5", "/v1/messages", id="messages native"),
     pytest.param(ANTHROPIC, "gpt-5.4", "/responses", id="messages to responses"),
-    pytest.param(ANTHROPIC, "gemini-2.5-pro", "/chat/completions", id="messages to chat"),
 ]
 
 
@@ -33,7 +30,8 @@ def answer(run: Finished) -> str:
 
 @pytest.mark.parametrize(("provider", "model", "path"), RUNS)
 def test_it_runs_a_command(desk: Desk, tool_turns: ToolTurns, provider: str, model: str, path: str) -> None:
-    marker = call_tool("bash", {"command": "printf 'Grüße 🏔' > made.txt; echo it-ran", "description": "Make it"})
+    command = f"printf 'Grüße 🏔' > {desk.work}/made.txt; echo it-ran"
+    marker = call_tool("bash", {"command": command, "description": "Make it"})
     run = opencode(desk, f"Make the file. {marker}", model=model, provider=provider)
     assert answer(run) == "SIM-RESULT: it-ran\n"
     assert (desk.work / "made.txt").read_text() == "Grüße 🏔"
@@ -44,8 +42,7 @@ def test_it_runs_a_command(desk: Desk, tool_turns: ToolTurns, provider: str, mod
     assert all(step["tokens"]["total"] > 1000 for step in steps)
 
 
-@pytest.mark.parametrize("provider", [COMPATIBLE, OPENAI, ANTHROPIC])
-def test_an_unknown_model_ends_the_run(desk: Desk, provider: str) -> None:
-    run = opencode(desk, say("never"), model="gpt-99", provider=provider)
+def test_an_unknown_model_ends_the_run(desk: Desk) -> None:
+    run = opencode(desk, say("never"), model="gpt-99", provider=COMPATIBLE)
     assert "gpt-99" in run.out + run.err
     assert [line["type"] for line in run.lines] == ["error"]

@@ -4,6 +4,7 @@ import contextlib
 import json
 import statistics
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -44,6 +45,22 @@ def test_a_hundred_clients_that_hang_up_mid_stream_leave_a_hundred_events_and_no
         assert 0 < event["time_to_first_token"] <= event["duration"]
         assert event["upstream_model"] == "gpt-4.1"
     assert_nothing_is_left(now, baseline)
+
+
+@pytest.mark.parametrize("model", ["gpt-4.1", "gpt-5.4", "claude-opus-4.8"])
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/responses"])
+def test_pitfall_105_a_hang_up_cancels_a_call_of_any_protocol_at_once(pair: Pair, path: str, model: str) -> None:
+    """Translated or passed through."""
+    body: dict[str, Any] = {"model": model, "stream": True, "input": "hi"}
+    if path == "/v1/messages":
+        body = {"model": model, "stream": True, "max_tokens": 2000, "messages": [{"role": "user", "content": "hi"}]}
+    pair.pace(gap_seconds=0.01, tokens=1000)
+    aborted = pair.simulator.stats["aborted"]
+    with pair.open(body, path=path) as caller:
+        caller.read_until(b"\n\n", 6)
+    assert pair.seconds_until_aborted(aborted + 1) <= 1.0
+    [event] = pair.settle()[-1:]
+    assert (event["cause"], event["status"], event["endpoint"]) == ("client_aborted", 200, path)
 
 
 def assert_nothing_is_left(now: Holdings, baseline: Holdings) -> None:

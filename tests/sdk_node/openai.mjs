@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import OpenAI from 'openai';
 
 const openai = new OpenAI({ maxRetries: 0 });
-const MODELS = ['gpt-4.1', 'gpt-5-mini', 'claude-sonnet-4.6', 'gemini-2.5-pro'];
+const MODELS = ['gpt-4.1', 'gpt-5-mini', 'gpt-5.4', 'claude-sonnet-4.6', 'claude-opus-4.8', 'gemini-2.5-pro'];
 const TEXT = 'Grüße 👩‍👩‍👧‍👦 \u2028 日本語 \\u0041 "quoted"\r\ndata: [DONE]\n\n end';
 const ARGUMENTS = { city: 'Zürich 🏔', days: 3 };
 

@@ -101,7 +101,7 @@ class TokenCounts:
                     found = msgspec.json.decode(await reply.read_all(), type=_Counted)
                 finally:
                     reply.close()
-        except (GatewayError, TransportError, TimeoutError, msgspec.DecodeError, msgspec.ValidationError):
+        except (GatewayError, TransportError, TimeoutError, msgspec.DecodeError, UnicodeDecodeError):
             return None
         return found.input_tokens
 

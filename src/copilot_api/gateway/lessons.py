@@ -95,7 +95,7 @@ def _without(outgoing: Outgoing, lesson: str) -> Outgoing | None:
         return _without_beta(outgoing, name)
     try:
         body = msgspec.json.decode(outgoing.body)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     if not _delete(body, name.split(".")):
         return None
@@ -136,7 +136,7 @@ def _without_reasoning(outgoing: Outgoing) -> Outgoing | None:
     """The request without the reasoning of earlier turns: what the upstream cannot verify only stands in the way."""
     try:
         body = object_of(msgspec.json.decode(outgoing.body))
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     changed = False
     items = list_of(body.get("input"))

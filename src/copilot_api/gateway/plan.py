@@ -65,7 +65,7 @@ def find_model(name: str, key: ApiKey, catalog: Catalog, aliases: Aliases) -> Mo
 def _choose_route(request: ParsedRequest, surface: Surface, model: Model, traits: ModelTraits) -> Route:
     native = surface.native
     if native is not None and native.upstream_endpoint in model.endpoints:
-        return NativeRoute(request, native, traits)
+        return NativeRoute(request, native, traits, surface.client, UPSTREAMS.get(native.upstream_endpoint))
     if surface.client is not None:
         for endpoint in _PREFERENCES[_family(model)]:
             if endpoint in model.endpoints:

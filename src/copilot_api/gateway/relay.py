@@ -19,7 +19,9 @@ from copilot_api.upstream.transport import Reply, Silence, TransportError
 
 async def relay_whole(reply: Reply, route: Route, head: AnswerHead, record: Record, answer: Answer) -> None:
     """A whole answer: read it, mend or translate it, send it."""
-    whole = route.read_answer(await _read_whole(reply), head)
+    is_stream = reply.content_type.startswith(b"text/event-stream")
+    body = await _read_whole(reply)
+    whole = route.read_events(body, head) if is_stream else route.read_answer(body, head)
     reply.close()
     record.metered_by(whole)
     record.first_token()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from copilot_api.errors import UpstreamFailed
 from copilot_api.protocols.base import (
     AnswerHead,
     AnswerMeter,
@@ -21,7 +22,7 @@ from copilot_api.protocols.base import (
 )
 from copilot_api.protocols.translation.codec import ClientCodec, UpstreamCodec
 from copilot_api.protocols.translation.prepare import Target
-from copilot_api.protocols.translation.translator import Translation
+from copilot_api.protocols.translation.translator import TranslatedAnswer, Translation, read_events
 
 
 class WholeAnswer(AnswerMeter, Protocol):
@@ -91,6 +92,10 @@ class Route(Protocol):
         """A whole answer for the caller."""
         ...
 
+    def read_events(self, body: bytes, head: AnswerHead) -> WholeAnswer:
+        """A whole answer for the caller, from an upstream that only streams."""
+        ...
+
     def open_stream(self, head: AnswerHead) -> StreamRelay:
         """A streamed answer for the caller."""
         ...
@@ -103,12 +108,21 @@ class Route(Protocol):
 class NativeRoute:
     """The call passes through."""
 
-    __slots__ = ("_codec", "_request", "_traits")
+    __slots__ = ("_client", "_codec", "_request", "_traits", "_upstream")
 
-    def __init__(self, request: ParsedRequest, codec: NativeCodec, traits: ModelTraits) -> None:
+    def __init__(
+        self,
+        request: ParsedRequest,
+        codec: NativeCodec,
+        traits: ModelTraits,
+        client: ClientCodec | None = None,
+        upstream: UpstreamEndpoint | None = None,
+    ) -> None:
         self._request = request
         self._codec = codec
         self._traits = traits
+        self._client = client
+        self._upstream = upstream
 
     @property
     def upstream_endpoint(self) -> str:
@@ -131,6 +145,14 @@ class NativeRoute:
     def read_answer(self, body: bytes, head: AnswerHead) -> WholeAnswer:
         """See `Route`."""
         return self._codec.read_answer(self._request, body, head)
+
+    def read_events(self, body: bytes, head: AnswerHead) -> WholeAnswer:
+        """See `Route`. This is the one answer of a native call that goes through the neutral form."""
+        if self._client is None or self._upstream is None:
+            raise UpstreamFailed("GitHub Copilot answered a stream where none can be")
+        answer = read_events(self._upstream.codec, body)
+        rendered = self._client.render_answer(answer, self._request, head)
+        return TranslatedAnswer(rendered, answer.usage, answer.nano_aiu)
 
     def open_stream(self, head: AnswerHead) -> StreamRelay:
         """See `Route`."""
@@ -175,6 +197,10 @@ class TranslatedRoute:
     def read_answer(self, body: bytes, head: AnswerHead) -> WholeAnswer:
         """See `Route`."""
         return self._translation.read_answer(body, head)
+
+    def read_events(self, body: bytes, head: AnswerHead) -> WholeAnswer:
+        """See `Route`."""
+        return self._translation.read_events(body, head)
 
     def open_stream(self, head: AnswerHead) -> StreamRelay:
         """See `Route`."""

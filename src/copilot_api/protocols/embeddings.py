@@ -94,7 +94,7 @@ def parse_response(source: bytes, *, model: str, wants_base64: bool) -> Embeddin
     try:
         answer = msgspec.json.decode(source, type=_Answer)
         body = parse_object(source)
-    except (msgspec.DecodeError, RecursionError, BadRequest) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, BadRequest) as error:
         raise UpstreamFailed("GitHub Copilot answered something that is not a list of embeddings") from error
     edits: dict[str, bytes | None] = {"model": json.dumps(model).encode(), "object": b'"list"'}
     if wants_base64:

@@ -8,7 +8,7 @@ import pytest
 from copilot_api.errors import BadRequest
 from copilot_api.protocols import carriers
 from copilot_api.protocols.chat import conversation_wire as wire
-from copilot_api.protocols.chat.conversation_messages import read_messages, split_data_url
+from copilot_api.protocols.chat.conversation_messages import read_messages
 from copilot_api.protocols.conversation import (
     Carrier,
     Document,
@@ -155,18 +155,6 @@ def test_a_part(part: dict[str, Any], expected: Part) -> None:
 )
 def test_what_cannot_be_shown_is_refused(part: dict[str, Any], param: str) -> None:
     assert refusal({"role": "user", "content": [part]}).param == param
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("data:image/png;base64,AA", ("image/png", "AA")), ("DATA:Image/PNG;charset=x;BASE64,AA", ("image/png", "AA")),
-        ("data:text/plain,a%20b", ("text/plain", "YSBi")), ("data:,x", ("", "eA==")), ("data:image/png", ("", None)),
-        ("https://x/y", ("", None)), ("", ("", None)),
-    ],
-)  # fmt: skip
-def test_data_urls(url: str, expected: tuple[str, str | None]) -> None:
-    assert split_data_url(url) == expected
 
 
 # What was said and called -------------------------------------------------------------------------------------------

@@ -267,7 +267,7 @@ def test_forms_of_the_answer() -> None:
 
 
 def test_pitfall_019_reasoning_models_get_no_sampling_and_no_stop() -> None:
-    fields = {"temperature": 0.5, "top_p": 0.5, "top_k": 5, "stop": ("a", "b")}
+    fields: dict[str, Any] = {"temperature": 0.5, "top_p": 0.5, "top_k": 5, "stop": ("a", "b")}
     assert sent(traits=GPT5, **fields).keys() == {"model", "messages"}
     body = sent(**fields)
     assert (body["temperature"], body["top_p"], body["stop"]) == (0.5, 0.5, ["a", "b"])
@@ -301,7 +301,7 @@ def test_pitfall_021_the_effort_is_one_that_the_model_lists(thinking: Thinking |
 
 
 def test_what_only_some_models_know_goes_to_them_only() -> None:
-    fields = {"user": "u", "cache_key": "k", "verbosity": "low"}
+    fields: dict[str, Any] = {"user": "u", "cache_key": "k", "verbosity": "low"}
     assert sent(traits=CLAUDE, **fields).keys() == {"model", "messages"}
     assert sent(**fields).keys() == {"model", "messages", "user"}
     assert sent(traits=GPT5, **fields)["verbosity"] == "low"

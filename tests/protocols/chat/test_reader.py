@@ -98,7 +98,6 @@ def essence(stream: bytes) -> Any:
 
 @pytest.mark.parametrize("case", STREAMED, ids=name)
 def test_a_case_means_the_same_as_natively(case: Path) -> None:
-    request = parse_request((case / "request.json").read_bytes())
     events, error, _ = read((case / "upstream.sse").read_bytes())
     if (case / "error.json").exists():
         check_order(events, is_whole=False)

@@ -52,7 +52,7 @@ def test_pitfall_066_the_wrapping_names_the_model_that_was_asked_for() -> None:
         "created": 1_780_000_000,
         "model": "the-alias",
     }
-    said = {"role": "assistant", "content": "Hi", "refusal": None, "annotations": []}
+    said: Any = {"role": "assistant", "content": "Hi", "refusal": None, "annotations": []}
     assert choice == {"index": 0, "message": said, "logprobs": None, "finish_reason": "stop"}
 
 

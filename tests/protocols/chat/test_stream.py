@@ -682,9 +682,9 @@ def test_an_error_message_of_a_megabyte_is_cut() -> None:
 def test_a_stream_is_over_when_the_upstream_says_so() -> None:
     stream = ChatStream(model=MODEL, wants_usage=False, choices=1, now=NOW)
     stream.feed(ROLE + FINISH)
-    assert not stream.is_over
+    before = stream.is_over
     stream.feed(DONE)
-    assert stream.is_over
+    assert (before, stream.is_over) == (False, True)
     assert stream.feed(chunk({"content": "more"})) == b""
 
 

@@ -126,7 +126,13 @@ def test_pitfall_087_to_089_ids_names_and_roles_are_said_once_and_calls_count_fr
 
 @pytest.mark.parametrize("arguments", [(), (" ",)])
 def test_pitfall_065_a_call_without_arguments_has_an_empty_object(arguments: tuple[str, ...]) -> None:
-    events = [Started(), ToolStart("a", "f"), *map(ToolDelta, arguments), ToolEnd(), Finished(StopReason.TOOL_CALLS)]
+    events: list[StreamEvent] = [
+        Started(),
+        ToolStart("a", "f"),
+        *map(ToolDelta, arguments),
+        ToolEnd(),
+        Finished(StopReason.TOOL_CALLS),
+    ]
     [call] = grammar.essence(chunks(events))["calls"]
     assert json.loads(call["arguments"]) == {}
 

@@ -8,13 +8,14 @@ from copilot_api.protocols.base import ModelTraits
 from copilot_api.protocols.messages.native_tools import Choice, EditedTools, edit_tools, read_choice
 from tests.protocols.messages.upstream_events import HAIKU, SONNET
 
+OPEN = Choice()
 SCHEMA = {"type": "object", "properties": {}}
 TOOL = {"name": "get", "description": "d", "input_schema": SCHEMA}
 SEARCH = {"type": "web_search_20250305", "name": "web_search"}
 
 
 def edited(
-    *tools: Any, choice: Choice = Choice(), traits: ModelTraits = SONNET, betas: tuple[str, ...] = ()
+    *tools: Any, choice: Choice = OPEN, traits: ModelTraits = SONNET, betas: tuple[str, ...] = ()
 ) -> EditedTools:
     found = edit_tools(json.dumps(tools).encode(), choice, traits, betas)
     assert found is not None

@@ -33,7 +33,7 @@ def event(kind: str, *, name: str | None = None, **fields: Any) -> bytes:
 
 
 def start(**usage: Any) -> bytes:
-    message = {
+    message: dict[str, Any] = {
         "content": [], "id": "msg_bdrk_01", "model": "claude-dated", "role": "assistant", "stop_reason": None,
         "stop_sequence": None, "type": "message", "usage": {"input_tokens": 5, "output_tokens": 1, **usage},
     }  # fmt: skip

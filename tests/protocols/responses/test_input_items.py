@@ -180,6 +180,11 @@ def test_tools_of_openais_that_the_client_runs_are_called_like_functions() -> No
     assert results[2] == ToolResult(call_id="c3", parts=(), is_error=True)
 
 
+def test_a_local_shell_may_answer_to_its_items_id() -> None:
+    call = {"type": "local_shell_call", "id": "lsh_1", "call_id": "c1", "action": {"type": "exec", "command": ["ls"]}}
+    assert messages(call, {"type": "local_shell_call_output", "id": "lsh_1", "output": "ok"})[1].parts == (OK,)
+
+
 @pytest.mark.parametrize("output", ["", None, []])
 def test_a_result_may_say_nothing(output: Any) -> None:
     assert messages(answered(output=output))[0].parts == (ToolResult(call_id="c1", parts=()),)
@@ -196,7 +201,13 @@ def test_pitfall_059_all_parts_of_a_summary_are_joined() -> None:
 
 
 def test_pitfall_099_an_item_of_openais_keeps_its_id() -> None:
-    item = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "enc", "status": None}
+    item: dict[str, Any] = {
+        "type": "reasoning",
+        "id": "rs_1",
+        "summary": [],
+        "encrypted_content": "enc",
+        "status": None,
+    }
     assert messages(item)[0].parts == (Reasoning("", Carrier(kind="rs", data="enc", id="rs_1")),)
 
 
@@ -233,8 +244,8 @@ def test_a_packed_carrier_is_unpacked_and_a_broken_one_is_none() -> None:
         (said("user", [{"type": "input_audio"}]), "input[0].content[0]"),
         (called(name=None), "input[0].name"),
         (called(arguments={}), "input[0].arguments"),
-        (called(call_id=5), "input[0].call_id"),
-        ({"type": "function_call", "name": "f", "arguments": ""}, "input[0].id"),
+        (called() | {"call_id": 5}, "input[0].call_id"),
+        ({"type": "function_call", "name": "f", "arguments": ""}, "input[0].call_id"),
         (answered(call_id=""), "input[0].call_id"),
         (answered(output=1), "input[0].output"),
         (answered(output=[1]), "input[0].output[0]"),

@@ -75,9 +75,10 @@ def test_a_whole_answer_comes_back_in_the_clients_protocol_under_its_name() -> N
 
 def test_a_stream_comes_back_event_by_event() -> None:
     stream = translation(MESSAGES_SURFACE, CHAT, messages()).open_stream(HEAD)
-    assert not stream.has_content
+    seen = [stream.has_content]
     out = stream.feed(chat_stream("hel", "lo"))
-    assert stream.has_content
+    seen.append(stream.has_content)
+    assert seen == [False, True]
     out += stream.finish()
     assert text_of(out) == "hello"
     assert events(out)[-1] == {"type": "message_stop"}

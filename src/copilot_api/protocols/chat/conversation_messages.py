@@ -1,9 +1,7 @@
 """The messages of a chat request in the neutral form."""
 
-import base64
 import json
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 from copilot_api.errors import BadRequest
 from copilot_api.protocols import carriers
@@ -20,6 +18,7 @@ from copilot_api.protocols.conversation import (
     ToolCall,
     ToolResult,
 )
+from copilot_api.protocols.data_urls import parse_data_url
 from copilot_api.protocols.untyped import list_of, object_of, text_of
 
 _INSTRUCTING = {"system", "developer"}
@@ -224,10 +223,10 @@ def _image(part: wire.Part, path: str) -> Image:
         raise _by_id(f"{path}.{part.type}.file_id")
     if not image.url:
         raise _wrong(f"{path}.image_url.url", "is required")
-    media_type, data = split_data_url(image.url)
-    if data is None:
+    found = parse_data_url(image.url)
+    if found is None:
         return Image(url=image.url, detail=image.detail)
-    return Image(data=data, media_type=media_type, detail=image.detail)
+    return Image(data=found.data, media_type=found.media_type, detail=image.detail)
 
 
 def _document(file: wire.File, path: str) -> Document:
@@ -238,23 +237,10 @@ def _document(file: wire.File, path: str) -> Document:
     title = file.filename or ""
     if file.file_data.startswith(("http://", "https://")):
         return Document(title=title, url=file.file_data)
-    media_type, data = split_data_url(file.file_data)
-    if data is None:
+    found = parse_data_url(file.file_data)
+    if found is None:
         return Document(title=title, media_type="application/pdf", data=file.file_data)
-    return Document(title=title, media_type=media_type, data=data)
-
-
-def split_data_url(url: str) -> tuple[str, str | None]:
-    """The media type and the base64 data of a data URL; no data when it is none."""
-    if url[:5].lower() != "data:":
-        return "", None
-    head, comma, body = url[5:].partition(",")
-    if not comma:
-        return "", None
-    media_type, *rest = (piece.strip().lower() for piece in head.split(";"))
-    if "base64" in rest:
-        return media_type, body.strip()
-    return media_type, base64.b64encode(unquote_to_bytes(body)).decode()
+    return Document(title=title, media_type=found.media_type, data=found.data)
 
 
 def _placeholder(part: wire.Part) -> Text:

@@ -29,10 +29,15 @@ _TEXT_PARTS = {"text", "input_text", "output_text"}
 
 
 def normalised(source: bytes) -> bytes:
-    """The chat request that `source`, a JSON object of either foreign shape, means."""
-    body = object_of(decode_any(source))
-    shaped = body if "messages" in body else _from_input(body)
-    return json.dumps(_without_blocks(shaped), ensure_ascii=False).encode(errors="replace")
+    """The chat request that `source`, a JSON object of either foreign shape, means. Raises `BadRequest`."""
+    try:
+        body = object_of(decode_any(source))
+        shaped = body if "messages" in body else _from_input(body)
+        return json.dumps(_without_blocks(shaped), ensure_ascii=False).encode(errors="replace")
+    except RecursionError:
+        raise BadRequest("the body is nested too deeply") from None
+    except ValueError as error:
+        raise BadRequest(f"the body is not valid JSON: {error}") from None
 
 
 # The shape of Responses ---------------------------------------------------------------------------------------------

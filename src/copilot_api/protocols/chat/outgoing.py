@@ -178,7 +178,7 @@ def _arguments(text: str) -> str:
         return "{}"
     try:
         msgspec.json.decode(text, type=msgspec.Raw)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return msgspec.json.encode({"_raw": text}).decode()
     return text
 

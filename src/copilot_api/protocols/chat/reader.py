@@ -152,7 +152,7 @@ def _common_choice(data: bytes) -> _Choice | None:
     """The choice of a chunk that holds no more than some text, some reasoning or pieces of calls; else None."""
     try:
         chunk = _decode_chunk(data)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     if len(chunk.choices) != 1 or chunk.usage is not None or chunk.copilot_usage is not None or chunk.error is not None:
         return None

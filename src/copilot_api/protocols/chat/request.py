@@ -96,19 +96,24 @@ def parse_request(source: bytes, envelope: Envelope | None = None) -> ChatReques
     A body in another protocol's clothes (`foreign_shapes.py`) is taken for what it means.
     """
     body = parse_object(source)
-    if "messages" in body.fields or "input" not in body.fields:
-        tools = body.get("tools")
-        request = None if tools is not None and b'"input_schema"' in tools else _parse(body, takes_foreign=False)
-        if request is not None:
+    if not _is_foreign(body):
+        request, types = _parse(body)
+        if types.isdisjoint(FOREIGN_PARTS):
             return request
     # Once only: what is foreign even then is left to whoever reads it.
-    request = _parse(parse_object(normalised(source)), takes_foreign=True)
-    assert request is not None
-    return request
+    return _parse(parse_object(normalised(source)))[0]
 
 
-def _parse(body: JsonObject, *, takes_foreign: bool) -> ChatRequest | None:
-    """The request, or None when it has parts of another protocol and those are not taken."""
+def _is_foreign(body: JsonObject) -> bool:
+    """Whether the fields alone show another protocol: Responses' input, or Anthropic's tools."""
+    tools = body.get("tools")
+    return ("input" in body.fields and "messages" not in body.fields) or (
+        tools is not None and b'"input_schema"' in tools
+    )
+
+
+def _parse(body: JsonObject) -> tuple[ChatRequest, set[str]]:
+    """The request, and the types of the parts in it."""
     source = body.source
     try:
         request = _decode_request(source)
@@ -121,19 +126,18 @@ def _parse(body: JsonObject, *, takes_foreign: bool) -> ChatRequest | None:
     if len(source) <= _SMALL_BODY_BYTES:
         # In a big body deeper duplicates are the upstream's business: there, looking costs more than carrying.
         refuse_duplicate_keys(source)
-    kinds = _part_types(request.messages)
-    if not takes_foreign and not kinds.isdisjoint(FOREIGN_PARTS):
-        return None
-    return ChatRequest(
+    types = _part_types(request.messages)
+    parsed = ChatRequest(
         body=body,
         model=request.model,
         is_streamed=bool(request.stream),
         wants_usage=bool(request.stream_options and request.stream_options.include_usage),
         choices=request.n or 1,
         initiator="agent" if request.messages[-1].role in {"assistant", "tool", "function"} else "user",
-        has_images=not kinds.isdisjoint(_IMAGE_TYPES),
+        has_images=not types.isdisjoint(_IMAGE_TYPES),
         effort=request.reasoning_effort,
     )
+    return parsed, types
 
 
 def _part_types(messages: list[wire.RequestMessage]) -> set[str]:

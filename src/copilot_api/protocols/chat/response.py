@@ -60,7 +60,7 @@ def parse_response(source: bytes, *, model: str, choices: int, now: int) -> Chat
     """
     try:
         answer = _decode_answer(source)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UpstreamFailed("GitHub Copilot answered something that is not a chat completion") from error
     found = answer.choices
     if not found:

@@ -177,7 +177,7 @@ class ChatStream:
     def _relay_decoded(self, data: bytes) -> bytes:
         try:
             decoded = _decode(data)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UpstreamFailed("GitHub Copilot sent an event that is not JSON") from error
         if not isinstance(decoded, dict):
             raise UpstreamFailed("GitHub Copilot sent an event that is not an object")
@@ -295,7 +295,7 @@ class ChatStream:
 def _is_whole(data: bytes) -> bool:
     try:
         return data == DONE or bool(_decode(data))
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
 
 

@@ -6,8 +6,8 @@ from copilot_api.errors import BadRequest
 from copilot_api.protocols.base import ModelTraits
 from copilot_api.protocols.json_object import Fields, rewrite
 from copilot_api.protocols.messages.betas import has_family
+from copilot_api.protocols.messages.json_schema import tool_schema
 from copilot_api.protocols.messages.native_content import clean_mark, decode, decode_fields, decode_list
-from copilot_api.protocols.messages.outgoing import without_schema_uri
 from copilot_api.protocols.untyped import object_of
 
 _SERVER_SIDE = ("web_search_", "web_fetch_", "code_execution_", "mcp_toolset", "advisor_")
@@ -118,6 +118,6 @@ def _clean_schema(raw: msgspec.Raw) -> bytes:
             return top
     try:
         schema = object_of(msgspec.json.decode(raw))
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return bytes(raw)
-    return msgspec.json.encode(without_schema_uri(schema))
+    return msgspec.json.encode(tool_schema(schema))

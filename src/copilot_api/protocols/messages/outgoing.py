@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 
-from copilot_api.errors import BadRequest
 from copilot_api.protocols.base import ModelTraits, Outgoing
 from copilot_api.protocols.conversation import (
     Document,
@@ -27,8 +26,8 @@ from copilot_api.protocols.conversation import (
     ToolResult,
 )
 from copilot_api.protocols.messages.betas import EFFORT, INTERLEAVED_THINKING, beta_headers
+from copilot_api.protocols.messages.json_schema import answer_schema, tool_schema
 from copilot_api.protocols.messages.thinking import ThinkingPlan, plan_thinking, takes_budget
-from copilot_api.protocols.untyped import list_of, object_of
 
 ANTHROPIC_VERSION = "2023-06-01"
 CONTINUE = "Please continue."
@@ -257,45 +256,11 @@ def _tool(tool: Tool, traits: ModelTraits) -> Block:
     block: Block = {"name": tool.name}
     if tool.description:
         block["description"] = tool.description
-    block["input_schema"] = without_schema_uri(tool.parameters)
+    block["input_schema"] = tool_schema(tool.parameters)
     block["input_schema"].setdefault("type", "object")
     if tool.strict and traits.has_structured_outputs:
         block["strict"] = True
     return block
-
-
-def without_schema_uri(schema: dict[str, Any]) -> dict[str, Any]:
-    """
-    The schema without `$schema`, which Copilot refuses; a property may be called that.
-
-    Raises `BadRequest` when it is nested too deeply.
-    """
-    try:
-        return object_of(_without_schema_uri(schema))
-    except RecursionError:
-        raise BadRequest("a tool's schema is nested too deeply", param="tools") from None
-
-
-_NAMED_SCHEMAS = {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
-_VALUES = {"const", "default", "enum", "example", "examples", "required"}
-
-
-def _without_schema_uri(schema: Any) -> Any:
-    if isinstance(schema, list):
-        return [_without_schema_uri(inner) for inner in list_of(schema)]  # pyright: ignore[reportUnknownArgumentType]
-    if not isinstance(schema, dict):
-        return schema
-    cleaned: dict[str, Any] = {}
-    for name, value in object_of(schema).items():  # pyright: ignore[reportUnknownArgumentType]
-        if name == "$schema":
-            continue
-        if name in _VALUES:
-            cleaned[name] = value
-        elif name in _NAMED_SCHEMAS and isinstance(value, dict):
-            cleaned[name] = {key: _without_schema_uri(inner) for key, inner in object_of(value).items()}  # pyright: ignore[reportUnknownArgumentType]
-        else:
-            cleaned[name] = _without_schema_uri(value)
-    return cleaned
 
 
 def _stubs(turns: list[Turn]) -> list[Block]:
@@ -334,7 +299,7 @@ def _set_output_config(body: dict[str, Any], request: ModelRequest, plan: Thinki
         config["effort"] = plan.effort
     wanted = request.output_format
     if wanted is not None and wanted.kind == "json_schema" and traits.has_structured_outputs:
-        config["format"] = {"type": "json_schema", "schema": without_schema_uri(wanted.schema)}
+        config["format"] = {"type": "json_schema", "schema": answer_schema(wanted.schema)}
     if config:
         body["output_config"] = config
 

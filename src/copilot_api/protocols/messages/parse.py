@@ -37,7 +37,7 @@ def read_message(source: bytes) -> dict[str, Any]:
     """The message that `source` is. Raises as `parse_answer`."""
     try:
         message = object_of(msgspec.json.decode(source))
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise UpstreamFailed("GitHub Copilot answered something that is not a message") from error
     if message.get("error") or message.get("type") == "error":
         raise parse_stream_error(message.get("error") or message)

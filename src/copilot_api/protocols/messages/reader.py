@@ -56,7 +56,7 @@ def decode_event(frame: Frame) -> dict[str, Any]:
     """The event in `frame`, with its `type` from the frame's name when it has none. Raises `UpstreamFailed`."""
     try:
         event = msgspec.json.decode(frame.data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise UpstreamFailed("GitHub Copilot sent an event that is not JSON") from error
     if not isinstance(event, dict):
         raise UpstreamFailed("GitHub Copilot sent an event that is not an object")
@@ -149,7 +149,7 @@ class MessagesReader:
         if frame.name == b"content_block_delta":
             try:
                 event = decode_block_delta(frame.data)
-            except (msgspec.DecodeError, RecursionError):
+            except (ValueError, RecursionError):
                 pass  # looked at below
             else:
                 if event.type == "content_block_delta":
@@ -309,6 +309,6 @@ def is_whole(frame: Frame) -> bool:
     """Whether the frame is not just what a cut has left of one."""
     try:
         msgspec.json.decode(frame.data)
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return frame.data == DONE
     return True

@@ -134,7 +134,7 @@ class MessagesRelay:
         """Whether this is a delta of the block that is open."""
         try:
             event = decode_block_delta(data)
-        except (msgspec.DecodeError, RecursionError):
+        except (ValueError, RecursionError):
             return False
         return event.type == "content_block_delta" and event.index == self._open
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from copilot_api.errors import BadRequest
 from copilot_api.protocols import carriers
@@ -68,6 +69,8 @@ class _Turns:
         self._role: Literal["user", "assistant"] = "user"
         self._parts: list[Part] = []
         self._phase: str | None = None
+        self._call_ids: dict[str, str] = {}
+        """Of a local shell's call: its id by that of its item, which some clients answer to instead."""
 
     def add(self, item: Json, at: str) -> None:
         """
@@ -78,9 +81,15 @@ class _Turns:
         if kind == "message":
             self._add_message(item, at)
         elif kind in _CALLS:
-            self.say("assistant", _read_call(item, kind, at))
+            call = _read_call(item, kind, at)
+            if kind == "local_shell_call":
+                self._call_ids[text_of(item.get("id"))] = call.id
+            self.say("assistant", call)
         elif kind in _RESULTS:
-            self.say("user", _read_result(item, kind, at))
+            result = _read_result(item, kind, at)
+            if kind == "local_shell_call_output":
+                result = replace(result, call_id=self._call_ids.get(result.call_id, result.call_id))
+            self.say("user", result)
         elif kind == "reasoning":
             self.say("assistant", _read_reasoning(item))
         elif kind == "item_reference":

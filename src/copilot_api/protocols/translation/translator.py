@@ -69,7 +69,13 @@ class Translation:
 
     def read_answer(self, body: bytes, head: AnswerHead) -> TranslatedAnswer:
         """A whole answer. Raises what it reports, or `UpstreamFailed`."""
-        parsed = self._upstream.parse_answer(body)
+        return self._rendered(self._upstream.parse_answer(body), head)
+
+    def read_events(self, body: bytes, head: AnswerHead) -> TranslatedAnswer:
+        """The same from an upstream that only streams."""
+        return self._rendered(read_events(self._upstream, body), head)
+
+    def _rendered(self, parsed: Answer, head: AnswerHead) -> TranslatedAnswer:
         answer = self._restored(parsed, head)
         return TranslatedAnswer(self._client.render_answer(answer, self._request, head), parsed.usage, parsed.nano_aiu)
 
@@ -170,6 +176,16 @@ class TranslatedStream:
             if kind is ToolDelta:
                 self._written += len(event.arguments)  # type: ignore[union-attr]
         return self._writer.write(event)
+
+
+def read_events(upstream: UpstreamCodec, body: bytes) -> Answer:
+    """The answer in a stream that came where a whole answer was asked for. Raises what the stream reports."""
+    reader, collector = upstream.open_reader(), Collector()
+    collector.add(reader.feed(body))
+    if reader.failure is not None:
+        raise reader.failure
+    collector.add(reader.finish())
+    return collector.answer(nano_aiu=reader.nano_aiu)
 
 
 def _through(shims: tuple[Shim, ...], event: StreamEvent) -> list[StreamEvent]:
