@@ -53,8 +53,8 @@ ADVICE = {
     "ModelNotAllowed": "The key was made with `--models` and this model is not among them.",
     "ModelNotFound": "The name is not in the account's catalog, or its owner has not enabled the model on GitHub. "
     "`GET /v1/models` shows what can be used.",
-    "ModelLacksEndpoint": "The model answers nothing of this kind: an embeddings model on a chat endpoint, or the other "
-    "way round.",
+    "ModelLacksEndpoint": "The model answers nothing of this kind: an embeddings model on a chat endpoint, or the "
+    "other way round.",
     "RateLimited": "The gateway was started with `--rate-limit` and without `--wait`. Copilot's own limit is "
     "[another error](#upstream_rate_limited-upstreamratelimited), though it may carry the same code.",
     "NotApproved": "No answer within 120 s is a no.",

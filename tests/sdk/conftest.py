@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from anthropic import Anthropic
 from openai import OpenAI
 
 from tests.harness import GatewayProcess, Simulator
@@ -14,7 +15,7 @@ Upstream = Callable[[str | None], dict[str, Any]]
 
 @pytest.fixture(scope="session")
 def base_url(gateway: GatewayProcess) -> str:
-    """What an SDK is pointed at."""
+    """What an SDK of OpenAI is pointed at; Anthropic's is pointed at the gateway's address itself."""
     return f"{gateway.url}/v1"
 
 
@@ -22,6 +23,13 @@ def base_url(gateway: GatewayProcess) -> str:
 def openai(base_url: str, client_key: str) -> Iterator[OpenAI]:
     """A client that repeats nothing by itself."""
     with OpenAI(api_key=client_key, base_url=base_url, max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def anthropic(gateway: GatewayProcess, client_key: str) -> Iterator[Anthropic]:
+    """A client that repeats nothing by itself."""
+    with Anthropic(api_key=client_key, base_url=gateway.url, max_retries=0) as client:
         yield client
 
 
