@@ -48,6 +48,8 @@ ADVICE = {
     "RouteNotFound": "A base URL that is wrong by a piece of path. `/v1` may be left out or doubled. Stored answers "
     "(`/v1/responses/{id}`), batches and files are not served.",
     "HeadersTooLarge": "Usually cookies or tracing baggage that a proxy added.",
+    "ThreadsUnsupported": "Newer SDKs of Anthropic's ask to send only what is new. By themselves they send the whole "
+    "conversation when they get this error.",
     "Unauthorized": "The message says which case it is: no key, a key of another service, an unknown one, or one that "
     "was revoked, has expired, or was rotated. See [keys](../guides/keys.md).",
     "ModelNotAllowed": "The key was made with `--models` and this model is not among them.",

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.node.project import NodeProject, find_node
+from tests.node.project import NODE, NodeProject, search_path
 
 PROJECT = NodeProject(Path(__file__).parent)
 SECONDS = 60.0
@@ -31,7 +31,7 @@ class Desk:
     def environment(self, **more: str) -> dict[str, str]:
         """All that the agent is told about the machine."""
         return {
-            "PATH": find_node().path,
+            "PATH": search_path(),
             "HOME": str(self.home),
             "TMPDIR": str(self.home),
             "LANG": "C.UTF-8",
@@ -99,7 +99,7 @@ def claude(
     environment: Mapping[str, str] | None = None,
 ) -> Finished:
     """`claude --print`, with leave to use `tools`."""
-    command = [find_node().node, str(programs() / program), "--print", "--output-format", output_format]
+    command = [NODE, str(programs() / program), "--print", "--output-format", output_format]
     command += ["--model", model, "--allowedTools", tools, "--permission-mode", "acceptEdits", *flags]
     given = {"ANTHROPIC_AUTH_TOKEN": desk.key} if environment is None else environment
     variables = desk.environment(
@@ -137,7 +137,7 @@ def codex(desk: Desk, prompt: str, *flags: str, model: str) -> Finished:
     place = desk.home / ".codex"
     place.mkdir(exist_ok=True)
     (place / "config.toml").write_text(_CODEX_CONFIG.format(url=desk.gateway_url))
-    command = [find_node().node, str(programs() / "@openai/codex/bin/codex.js"), "exec", "--json", "--model", model]
+    command = [NODE, str(programs() / "@openai/codex/bin/codex.js"), "exec", "--json", "--model", model]
     command += ["--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", *flags]
     variables = desk.environment(GATEWAY_KEY=desk.key, CODEX_HOME=str(place))
     return _run(desk, [*command, "--", prompt], variables)

@@ -216,7 +216,7 @@ def test_a_stream_s_body_changes_in_stream_options_only(recording: tuple[Journey
     seen = carry(recording, (head + options).encode()).body.decode()
     assert seen.startswith(head + ', "stream_options": ')
     assert seen.endswith(', "end": [ ]}')
-    assert json.loads(seen)["stream_options"] == {"include_obfuscation": False, "include_usage": True, "x": 1.0}
+    assert json.loads(seen)["stream_options"] == {"include_usage": True, "x": 1.0}
 
 
 def test_a_stream_that_asks_for_the_usage_itself_is_not_edited(recording: tuple[Journey, RecordingUpstream]) -> None:

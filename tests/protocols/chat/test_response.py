@@ -76,7 +76,7 @@ def test_everything_else_keeps_its_bytes() -> None:
     body = b'{"choices":[{"index":0,"message":{"content":"a\\u0062","role":"assistant","x":1.00},"finish_reason":"stop"}],"created":1770000000,"id":"c1","model":"m","y":[1E5,{"z":null}]}'
     found = parse(body).body
     for kept in (
-        b'"choices":[{"index":0,"message":{"content":"a\\u0062","role":"assistant","x":1.00},"finish_reason":"stop"}]',
+        b'"index":0,"message":{"refusal":null,"content":"a\\u0062","role":"assistant","x":1.00},"finish_reason":"stop"}]',
         b'"y":[1E5,{"z":null}]',
     ):
         assert kept in found  # fmt: skip
@@ -320,3 +320,14 @@ def test_113_a_stream_of_a_whole_answer_without_finish_ends_with_stop() -> None:
 def test_parsing_changes_nothing_it_was_given() -> None:
     document = whole(text("a"), {"finish_reason": "tool_calls", "message": {"tool_calls": [copy.deepcopy(CALL)]}})
     assert parse(document).body == parse(document).body
+
+
+def test_what_the_schema_requires_and_copilot_leaves_out_is_there() -> None:
+    """Copilot sends neither `logprobs` nor, for Claude, `refusal`; strict validators want both, null."""
+    bare = b'{"choices":[{"index":0,"message":{"content":"x","role":"assistant"},"finish_reason":"stop"}],"created":1,"id":"c","model":"m"}'
+    [choice] = json.loads(parse(bare).body)["choices"]
+    assert (choice["logprobs"], choice["message"]["refusal"]) == (None, None)
+    said = b'{"choices":[{"index":0,"logprobs":{"content":[]},"message":{"content":"\\"message\\":{\\"","refusal":"no"}}],"created":1,"id":"c","model":"m"}'
+    [choice] = json.loads(parse(said).body)["choices"]
+    assert (choice["logprobs"], choice["message"]["refusal"]) == ({"content": []}, "no")
+    assert choice["message"]["content"] == '"message":{"'

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from copilot_api.errors import BadRequest
 from copilot_api.protocols.base import Envelope, ModelTraits
-from copilot_api.protocols.messages.request import MessagesRequest, parse_count_request, parse_request
+from copilot_api.protocols.messages.errors import error_body
+from copilot_api.protocols.messages.request import (
+    MessagesRequest,
+    ThreadsUnsupported,
+    parse_count_request,
+    parse_request,
+)
 from tests.protocols.messages.client_calls import USER, request, source
 
 PROPERTY = settings(derandomize=True, deadline=None, database=None)
@@ -167,3 +173,12 @@ def test_a_body_of_brackets_is_refused() -> None:
     nested = b"[" * 5000 + b"]" * 5000
     with pytest.raises(BadRequest):
         parse_request(source()[:-1] + b',"x":' + nested + b"}")
+
+
+def test_a_conversation_that_should_be_held_here_is_refused_so_that_the_sdk_sends_all_of_it() -> None:
+    body = b'{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"x"}],"thread":{"type":"create"}}'
+    with pytest.raises(ThreadsUnsupported) as refused:
+        parse_request(body)
+    details = json.loads(error_body(refused.value, "req_1"))["error"]["details"]
+    assert details == {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+    assert parse_request(body.replace(b'{"type":"create"}', b"null")).model == "m"

@@ -5,6 +5,7 @@ Copilot's deviations that are mended here: `object` is missing, `created` may be
 Claude answer comes as several choices of one turn, text in one, tool calls in the next.
 """
 
+import re
 from typing import Any
 
 import msgspec
@@ -38,7 +39,7 @@ class _Answer(msgspec.Struct):
 
 
 _decode_answer = msgspec.json.Decoder(_Answer).decode
-_OPENING = b'{"object":"chat.completion",'
+_MESSAGE = re.compile(rb'"message":\{(?=")')
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -74,14 +75,25 @@ def parse_response(source: bytes, *, model: str, choices: int, now: int) -> Chat
     return ChatAnswer(_mended(source, answer, model, now, is_merged=is_merged), usage, nano_aiu)
 
 
+def _with_nulls(choices: msgspec.Raw) -> bytes | None:
+    """
+    One choice with the fields that OpenAI's schema requires and Copilot leaves out; None when nothing is missing.
+
+    Inside a string the quotes would be escaped, so what is found is never part of a text.
+    """
+    raw = bytes(choices)
+    mended = raw
+    if b'"refusal"' not in raw:
+        mended = _MESSAGE.sub(b'"message":{"refusal":null,', mended, count=1)
+    if b'"logprobs"' not in raw and raw.startswith(b'[{"'):
+        mended = b'[{"logprobs":null,' + mended[2:]
+    return None if mended is raw else mended
+
+
 def _mended(source: bytes, answer: _Answer, model: str, now: int, *, is_merged: bool) -> bytes:
     """The answer with everything that a strict client needs; the rest of it leaves as it came."""
     fields = _decode_fields(source)
     spans = measure(source, fields)
-    if spans and "model" in spans and "object" not in fields and answer.created and answer.id and not is_merged:
-        # Nearly every answer: a name to change and a kind to add.
-        _, begin, end = spans["model"]
-        return b"".join((_OPENING, source[1:begin], msgspec.json.encode(model), source[end:]))
     edits: dict[str, bytes | None] = {"model": msgspec.json.encode(model)}
     if answer.object != "chat.completion":
         edits["object"] = b'"chat.completion"'
@@ -89,7 +101,11 @@ def _mended(source: bytes, answer: _Answer, model: str, now: int, *, is_merged: 
         edits["created"] = b"%d" % now
     if not answer.id:
         edits["id"] = b'"chatcmpl-%d"' % now
-    if is_merged:
+    if not is_merged:
+        choices = _with_nulls(fields["choices"])
+        if choices is not None:
+            edits["choices"] = choices
+    else:
         edits["choices"] = msgspec.json.encode([_merge_choices(msgspec.json.decode(fields["choices"]))])
     return JsonObject(source, fields, spans).replaced(edits)
 
@@ -105,6 +121,7 @@ def _merge_choices(choices: list[Any]) -> dict[str, Any]:
     calls = [object_of(call) for part in parts for call in list_of(part.get("tool_calls"))]
     reasons = [turn["finish_reason"] for turn in turns if turn.get("finish_reason")]
     message["role"] = "assistant"
+    message.setdefault("refusal", None)
     message["content"] = "".join(texts) if texts else None
     if calls:
         for call in calls:
@@ -115,7 +132,7 @@ def _merge_choices(choices: list[Any]) -> dict[str, Any]:
     reason = reasons[0] if reasons else "stop"
     if calls and (reason == "stop" or "tool_calls" in reasons):
         reason = "tool_calls"
-    return {**turns[0], "message": message, "index": 0, "finish_reason": reason}
+    return {"logprobs": None, **turns[0], "message": message, "index": 0, "finish_reason": reason}
 
 
 def whole_as_events(request: object, body: bytes, now: int) -> bytes:  # noqa: ARG001 -- a surface's form

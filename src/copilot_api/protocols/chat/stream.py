@@ -26,8 +26,10 @@ from copilot_api.protocols.untyped import list_of, object_of, text_of
 
 DONE = b"[DONE]"
 _EVENT = b'data: {"object":"chat.completion.chunk",'
+_UNFINISHED_EVENT = _EVENT + b'"choices":[{"index":0,"finish_reason":null,'
 _PLAIN = b'{"choices":[{"index":0,'
 _SPECIAL = re.compile(rb'"(?:index|role|usage|tool_calls|error|object|copilot_usage|finish_reason":")')
+_SPECIAL_OR_FINISH = re.compile(rb'"(?:index|role|usage|tool_calls|error|object|copilot_usage|finish_reason)')
 """What a chunk may hold that needs a look. Inside a string its quotes would be escaped, so a find is always a field."""
 _SUFFIX = re.compile(rb'"created":[1-9]\d*,"id":"[^"\\]+","model":"[^"\\]*"((?:,"\w+":(?:"[^"\\]*"|null))*\})\Z')
 """
@@ -55,6 +57,8 @@ class ChatStream:
         "_new_suffix",
         "_open_choices",
         "_preamble",
+        "_says_unfinished",
+        "_special",
         "_suffix",
         "_tail",
         "_wants_usage",
@@ -80,6 +84,9 @@ class ChatStream:
         self._suffix = b""
         """How this upstream ends each of its chunks; learnt from one of them."""
         self._new_suffix = b""
+        self._says_unfinished = True
+        """Whether this upstream writes `"finish_reason":null` itself: OpenAI's schema requires it on every choice."""
+        self._special = _SPECIAL
         self._has_role = False
         self._calls = ToolCalls()
         self._open_choices: set[int] = set()
@@ -164,11 +171,13 @@ class ChatStream:
             self._suffix
             and data.startswith(_PLAIN)
             and data.endswith(self._suffix)
-            and _SPECIAL.search(data, len(_PLAIN)) is None
+            and self._special.search(data, len(_PLAIN)) is None
         ):
             self._open_choices.add(0)
             self.has_content = True
-            return b"".join((_EVENT, data[1 : -len(self._suffix)], self._new_suffix))
+            if self._says_unfinished:
+                return b"".join((_EVENT, data[1 : -len(self._suffix)], self._new_suffix))
+            return b"".join((_UNFINISHED_EVENT, data[len(_PLAIN) : -len(self._suffix)], self._new_suffix))
         if data == DONE:
             self._is_done = True
             return b""
@@ -213,6 +222,8 @@ class ChatStream:
         found = _SUFFIX.search(data)
         if found is not None:
             self._suffix = found.group()
+            self._says_unfinished = b'"finish_reason":null' in data
+            self._special = _SPECIAL if self._says_unfinished else _SPECIAL_OR_FINISH
             names = b'"created":%d,"id":%b,"model":%b' % (self._created, _encode(self._id), _encode(self._model))
             self._new_suffix = names + found.group(1) + b"\n\n"
 

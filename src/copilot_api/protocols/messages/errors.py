@@ -13,6 +13,9 @@ from copilot_api.errors import GatewayError, ModelNotFound, ShuttingDown, Upstre
 from copilot_api.protocols.copilot_errors import is_context_overflow
 from copilot_api.protocols.openai_errors import sendable
 
+THREADS_UNSUPPORTED = "thread_unsupported_request"
+"""The code by which Anthropic's SDKs know that nobody holds their conversation; then they send all of it."""
+
 _TOO_LONG = "prompt is too long"
 _NUMBERS = (
     re.compile(r"(\d+) tokens > (\d+)"),
@@ -52,9 +55,10 @@ def error_body(error: GatewayError, request_id: str) -> bytes:
     if error.actual_hint:
         message += f"; {error.actual_hint}"
     message = sendable(f"{message} (request id: {request_id})")
-    return msgspec.json.encode(
-        {"type": "error", "error": {"type": kind, "message": message}, "request_id": sendable(request_id)}
-    )
+    described: dict[str, object] = {"type": kind, "message": message}
+    if error.code == THREADS_UNSUPPORTED:
+        described["details"] = {"error_code": THREADS_UNSUPPORTED, "unsupported": ["thread"]}
+    return msgspec.json.encode({"type": "error", "error": described, "request_id": sendable(request_id)})
 
 
 def _message(error: GatewayError) -> str:

@@ -4,10 +4,11 @@ from typing import TypeVar
 
 import msgspec
 
-from copilot_api.errors import BadRequest
+from copilot_api.errors import BadRequest, GatewayError
 from copilot_api.protocols.base import Envelope, ModelTraits, Outgoing
 from copilot_api.protocols.json_object import JsonObject, parse_object, refuse_duplicate_keys, wrong_field
 from copilot_api.protocols.messages import wire
+from copilot_api.protocols.messages.errors import THREADS_UNSUPPORTED
 from copilot_api.protocols.messages.native import render_native
 
 _decode_request = msgspec.json.Decoder(wire.Request)
@@ -18,11 +19,20 @@ _decode_source = msgspec.json.Decoder(wire.Source).decode
 _NO_ENVELOPE = Envelope()
 _SMALL_BODY_BYTES = 1024
 _BRACKET, _QUOTE, _BRACE = b'["{'
+_TEXTS_OR_NULL = b'"[n'
 _HOLDERS = {"tool_result", "document"}
 """Blocks that may have images inside them."""
 
 T = TypeVar("T")
 C = TypeVar("C", bound=wire.Checked)
+
+
+class ThreadsUnsupported(GatewayError):
+    """The client would have the conversation held here; nothing is."""
+
+    number, code, status = 108, THREADS_UNSUPPORTED, 400
+    kind, cause, is_final = "invalid_request_error", "bad_request", True
+    hint = "leave 'thread' out, and send the whole conversation with each request"
 
 
 class MessagesRequest(msgspec.Struct, frozen=True):
@@ -72,6 +82,11 @@ def _parse(source: bytes, envelope: Envelope, decoder: "msgspec.json.Decoder[C]"
     if len(source) <= _SMALL_BODY_BYTES:
         # In a big body deeper duplicates are the upstream's business: there, looking costs more than carrying.
         refuse_duplicate_keys(source)
+    if body.get("thread") not in {None, b"null"}:
+        raise ThreadsUnsupported("conversations are not held here between requests", param="thread")
+    system = body.get("system")
+    if system is not None and system[0] not in _TEXTS_OR_NULL:
+        raise BadRequest("the field 'system' is wrong: expected a string or a list of text blocks", param="system")
     glances = [_glance(place, message) for place, message in enumerate(request.messages)]
     return MessagesRequest(
         body=body,
