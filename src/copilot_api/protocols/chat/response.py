@@ -5,7 +5,6 @@ Copilot's deviations that are mended here: `object` is missing, `created` may be
 Claude answer comes as several choices of one turn, text in one, tool calls in the next.
 """
 
-import re
 from typing import Any
 
 import msgspec
@@ -39,7 +38,8 @@ class _Answer(msgspec.Struct):
 
 
 _decode_answer = msgspec.json.Decoder(_Answer).decode
-_MESSAGE = re.compile(rb'"message":\{(?=")')
+_OPENING = b'{"object":"chat.completion",'
+_MESSAGE = b'"message":{"'
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -75,25 +75,34 @@ def parse_response(source: bytes, *, model: str, choices: int, now: int) -> Chat
     return ChatAnswer(_mended(source, answer, model, now, is_merged=is_merged), usage, nano_aiu)
 
 
-def _with_nulls(choices: msgspec.Raw) -> bytes | None:
+def _with_nulls(raw: bytes) -> bytes:
     """
-    One choice with the fields that OpenAI's schema requires and Copilot leaves out; None when nothing is missing.
+    The choices, which are one, with the fields that OpenAI's schema requires and Copilot leaves out.
 
     Inside a string the quotes would be escaped, so what is found is never part of a text.
     """
-    raw = bytes(choices)
-    mended = raw
     if b'"refusal"' not in raw:
-        mended = _MESSAGE.sub(b'"message":{"refusal":null,', mended, count=1)
+        place = raw.find(_MESSAGE)
+        if place >= 0:
+            place += len(_MESSAGE) - 1
+            raw = b'%b"refusal":null,%b' % (raw[:place], raw[place:])
     if b'"logprobs"' not in raw and raw.startswith(b'[{"'):
-        mended = b'[{"logprobs":null,' + mended[2:]
-    return None if mended is raw else mended
+        return b'[{"logprobs":null,' + raw[2:]
+    return raw
 
 
 def _mended(source: bytes, answer: _Answer, model: str, now: int, *, is_merged: bool) -> bytes:
     """The answer with everything that a strict client needs; the rest of it leaves as it came."""
     fields = _decode_fields(source)
     spans = measure(source, fields)
+    if spans and "model" in spans and "object" not in fields and answer.created and answer.id and not is_merged:
+        # Nearly every answer: a kind to add, nulls in the choice, and another name.
+        _, begin, end = spans["choices"]
+        _, name, behind = spans["model"]
+        if end < name:
+            choices = _with_nulls(source[begin:end])
+            named = msgspec.json.encode(model)
+            return b"".join((_OPENING, source[1:begin], choices, source[end:name], named, source[behind:]))
     edits: dict[str, bytes | None] = {"model": msgspec.json.encode(model)}
     if answer.object != "chat.completion":
         edits["object"] = b'"chat.completion"'
@@ -102,9 +111,7 @@ def _mended(source: bytes, answer: _Answer, model: str, now: int, *, is_merged: 
     if not answer.id:
         edits["id"] = b'"chatcmpl-%d"' % now
     if not is_merged:
-        choices = _with_nulls(fields["choices"])
-        if choices is not None:
-            edits["choices"] = choices
+        edits["choices"] = _with_nulls(bytes(fields["choices"]))
     else:
         edits["choices"] = msgspec.json.encode([_merge_choices(msgspec.json.decode(fields["choices"]))])
     return JsonObject(source, fields, spans).replaced(edits)
