@@ -145,7 +145,9 @@ def test_googles_clients_read_googles_form(door: Door, clock: FakeClock, client:
     below = get(door, clock, "/v1beta/models", client.secret).json
     assert below["models"][0]["name"] == "models/fast"
     assert get(door, clock, "/v1/models", client.secret, x_goog_api_client="google-genai-sdk/3").json == below
-    assert get(door, clock, "/v1/models/gpt-4.1", client.secret, x_goog_api_key="x").json["name"] == "models/gpt-4.1"
+    assert get(door, clock, "/v1/models/gpt-4.1", None, x_goog_api_key=client.secret).json["name"] == "models/gpt-4.1"
+    both = get(door, clock, "/v1/models/gpt-4.1", client.secret, x_goog_api_key=client.secret)
+    assert both.json["id"] == "gpt-4.1", "a bearer is OpenAI's way"
     refused = get(door, clock, "/v1/models", None, x_goog_api_client="google-genai-sdk/3")
     assert (refused.status, refused.json["error"]["status"]) == (401, "UNAUTHENTICATED")
 
