@@ -1,4 +1,4 @@
-"""GitHub Copilot's models behind the OpenAI HTTP API, on one port."""
+"""GitHub Copilot's models behind the OpenAI, Anthropic and Gemini APIs, on one port."""
 
 from importlib.metadata import version
 

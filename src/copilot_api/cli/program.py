@@ -61,7 +61,7 @@ class _LazyGroup(click.Group):
 )
 @click.version_option(__version__, prog_name="copilot-api")
 def program() -> None:
-    """GitHub Copilot's models behind the OpenAI HTTP API, with keys for a team."""
+    """GitHub Copilot's models behind the OpenAI, Anthropic and Gemini APIs, with keys for a team."""
 
 
 def main() -> NoReturn:
