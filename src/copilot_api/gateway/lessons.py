@@ -15,9 +15,9 @@ from msgspec.structs import replace
 
 from copilot_api.errors import GatewayError, UpstreamRefused
 from copilot_api.protocols.base import Outgoing
+from copilot_api.protocols.messages.betas import parse_refused_betas
 from copilot_api.protocols.untyped import list_of, object_of, text_of
 
-_BETAS = re.compile(r"unsupported beta header\(s\):\s*([^\n]+)", re.IGNORECASE)
 _EXTRA = re.compile(r"([A-Za-z0-9_.]+): Extra inputs are not permitted")
 _PARAMETER = re.compile(
     r"[Uu]nsupported (?:parameter|value):? '([a-z_.]+)'|'([a-z_.]+)' is not supported with this model"
@@ -73,9 +73,9 @@ class Lessons:
 
 def _lessons_in(error: UpstreamRefused) -> list[str]:
     """What the refusal names, each as `beta:NAME` or `field:PATH` (numbers in a path stand for any)."""
-    betas = _BETAS.search(error.message)
+    betas = parse_refused_betas(error.message)
     if betas:
-        return [f"beta:{name.strip()}" for name in betas.group(1).split(",") if name.strip()]
+        return [f"beta:{name}" for name in betas]
     found: list[str] = []
     unknown = [path.replace("[", ".").replace("]", "") for path in _UNKNOWN.findall(error.message)]
     for path in [*_EXTRA.findall(error.message), *unknown]:

@@ -36,7 +36,6 @@ class ModelTraits(msgspec.Struct, frozen=True, kw_only=True):
     min_thinking_budget: int | None = None
     max_thinking_budget: int | None = None
     has_structured_outputs: bool = False
-    has_vision: bool = False
     tokenizer: str = "o200k_base"
 
     @property

@@ -131,7 +131,6 @@ def _parse_traits(entry: _Entry) -> ModelTraits:
         min_thinking_budget=_count(supports.get("min_thinking_budget")),
         max_thinking_budget=_count(supports.get("max_thinking_budget")),
         has_structured_outputs=supports.get("structured_outputs") is True,
-        has_vision=supports.get("vision") is True,
         tokenizer=text_of(capabilities.tokenizer) or "o200k_base",
     )
 

@@ -11,17 +11,17 @@ CASES = Path(__file__).parent.parent / "cases"
 
 HAIKU = ModelTraits(
     id="claude-haiku-4.5", vendor="Anthropic", max_output_tokens=64_000, min_thinking_budget=1024,
-    max_thinking_budget=32_000, has_vision=True,
+    max_thinking_budget=32_000,
 )  # fmt: skip
 SONNET = ModelTraits(
     id="claude-sonnet-4.6", vendor="Anthropic", max_output_tokens=32_000, min_thinking_budget=1024,
     max_thinking_budget=32_000, has_adaptive_thinking=True, efforts=("low", "medium", "high", "max"),
-    has_structured_outputs=True, has_vision=True,
+    has_structured_outputs=True,
 )  # fmt: skip
 OPUS = ModelTraits(
     id="claude-opus-4.7", vendor="Anthropic", max_output_tokens=64_000, min_thinking_budget=1024,
     max_thinking_budget=32_000, has_adaptive_thinking=True, efforts=("low", "medium", "high", "xhigh", "max"),
-    has_structured_outputs=True, has_vision=True,
+    has_structured_outputs=True,
 )  # fmt: skip
 PLAIN = ModelTraits(id="claude-3.5-sonnet", vendor="Anthropic", max_output_tokens=8192)
 

@@ -181,3 +181,12 @@ def test_nothing_of_the_upstream_whatsoever_breaks_a_stream(client: str, endpoin
         with contextlib.suppress(GatewayError):
             stream.finish()
         assert stream.fail(UpstreamFailed("broken"), "req_1")
+
+
+def test_what_one_try_held_back_does_not_turn_up_in_the_next() -> None:
+    """A request that is sent again opens another stream of the same translation."""
+    again = translation(MESSAGES_SURFACE, CHAT, messages(stop_sequences=["STOP"]), ModelTraits(id="gpt-5-mini"))
+    first = again.open_stream(HEAD)
+    assert text_of(first.feed(chat_stream("ST", finish=None))) == ""
+    second = again.open_stream(HEAD)
+    assert text_of(second.feed(chat_stream("hello")) + second.finish()) == "hello"

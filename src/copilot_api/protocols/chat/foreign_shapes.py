@@ -12,6 +12,7 @@ from typing import Any
 
 from copilot_api.errors import BadRequest
 from copilot_api.protocols.chat.wire import decode_any
+from copilot_api.protocols.data_urls import render_data_url
 from copilot_api.protocols.effort import effort_for_budget
 from copilot_api.protocols.untyped import list_of, object_of, text_of
 
@@ -267,10 +268,10 @@ def _document_of(block: Json) -> Json:
 def _url_of(source: Json) -> object:
     match source.get("type"):
         case "base64":
-            return f"data:{text_of(source.get('media_type'))};base64,{text_of(source.get('data'))}"
+            return render_data_url(text_of(source.get("media_type")), text_of(source.get("data")))
         case "text":
             data = base64.b64encode(text_of(source.get("data")).encode(errors="replace")).decode()
-            return f"data:text/plain;base64,{data}"
+            return render_data_url("text/plain", data)
         case _:
             return source.get("url")
 

@@ -27,6 +27,7 @@ from copilot_api.protocols.conversation import (
     ToolChoice,
     ToolResult,
 )
+from copilot_api.protocols.data_urls import render_data_url
 from copilot_api.protocols.effort import effort_for
 
 Json = dict[str, Any]
@@ -232,7 +233,7 @@ def _text(text: str) -> Json:
 
 
 def _image(image: Image) -> Json:
-    url: Json = {"url": f"data:{image.media_type};base64,{image.data}" if image.data else image.url}
+    url: Json = {"url": render_data_url(image.media_type, image.data) if image.data else image.url}
     if image.detail is not None:
         url["detail"] = image.detail
     return {"type": "image_url", "image_url": url}

@@ -28,6 +28,7 @@ from copilot_api.protocols.conversation import (
     ToolChoice,
     ToolResult,
 )
+from copilot_api.protocols.data_urls import render_data_url
 from copilot_api.protocols.effort import effort_for
 from copilot_api.protocols.untyped import list_of, object_of, text_of
 
@@ -144,11 +145,11 @@ def _content(part: Text | Image | Document) -> Item:
         case Text(text):
             return _input_text(text)
         case Image():
-            url = f"data:{part.media_type};base64,{part.data}" if part.data else part.url
+            url = render_data_url(part.media_type, part.data) if part.data else part.url
             return {"type": "input_image", "image_url": url, "detail": part.detail or "auto"}
         case Document(title=title, media_type=media_type, data=data, text=text, url=url):
             if data:
-                file = f"data:{media_type or 'application/pdf'};base64,{data}"
+                file = render_data_url(media_type or "application/pdf", data)
                 return {"type": "input_file", "filename": title or "document.pdf", "file_data": file}
             if url and not text:
                 return {"type": "input_file", "file_url": url}

@@ -7,11 +7,8 @@ opens any address a caller names is a way into the operator's network.
 
 import base64
 import binascii
-from typing import Literal
 
 from copilot_api.protocols.conversation import Document, Image, Message, Part, Text, ToolResult
-
-Takes = Literal["none", "documents"]
 
 _TYPES = {"image/jpeg", "image/png", "image/gif", "image/webp"}
 _PDF = "application/pdf"

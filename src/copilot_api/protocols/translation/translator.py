@@ -5,6 +5,7 @@ One translated call: a client's request to an upstream of another protocol, and 
     answer  ◀─ render_answer / Writer ◀─ shims ◀─ parse_answer / Reader ◀─
 """
 
+from copy import copy
 from typing import Any
 
 from msgspec.structs import replace
@@ -82,7 +83,7 @@ class Translation:
     def open_stream(self, head: AnswerHead) -> "TranslatedStream":
         """A streamed answer."""
         writer = self._client.open_writer(self._request, head)
-        return TranslatedStream(self._upstream.open_reader(), writer, self._prepared.shims, head)
+        return TranslatedStream(self._upstream.open_reader(), writer, self._fresh_shims(), head)
 
     def stream_whole(self, body: bytes, head: AnswerHead) -> tuple[TranslatedAnswer, bytes]:
         """A whole answer to a client that waits for a stream: what it consumed, and its events."""
@@ -92,14 +93,19 @@ class Translation:
         events = b"".join([writer.write(event) for event in events_of(answer)])
         return TranslatedAnswer(b"", parsed.usage, parsed.nano_aiu), events
 
+    def _fresh_shims(self) -> tuple[Shim, ...]:
+        """The shims for one answer: they hold what they have seen, and a request may be sent again."""
+        return tuple(copy(shim) for shim in self._prepared.shims)
+
     def _restored(self, answer: Answer, head: AnswerHead) -> Answer:
         """The answer as the client's own request would have had it."""
         usage = answer.usage or _estimated(head, sum(map(len, _texts(answer))))
-        if not self._prepared.shims:
+        shims = self._fresh_shims()
+        if not shims:
             return answer if answer.usage is not None else replace(answer, usage=usage)
         collector = Collector()
         for event in events_of(answer):
-            collector.add(_through(self._prepared.shims, event))
+            collector.add(_through(shims, event))
         restored = collector.answer(nano_aiu=answer.nano_aiu)
         return replace(restored, usage=usage, phase=answer.phase)
 
@@ -163,18 +169,17 @@ class TranslatedStream:
         return b"".join([self._write_one(event) for event in events if not self._has_ended])
 
     def _write_one(self, event: StreamEvent) -> bytes:
-        kind = type(event)
-        if kind is TextDelta or kind is ReasoningDelta:
-            self._written += len(event.text)  # type: ignore[union-attr]
+        if isinstance(event, TextDelta | ReasoningDelta):
+            self._written += len(event.text)
             self.has_content = True
-        elif kind is Finished:
+        elif isinstance(event, Finished):
             self._has_ended = True
-            if event.usage is None:  # type: ignore[union-attr]
+            if event.usage is None:
                 event = replace(event, usage=self._reader.usage or _estimated(self._head, self._written))
-        elif kind is not Started:
+        elif not isinstance(event, Started):
             self.has_content = True
-            if kind is ToolDelta:
-                self._written += len(event.arguments)  # type: ignore[union-attr]
+            if isinstance(event, ToolDelta):
+                self._written += len(event.arguments)
         return self._writer.write(event)
 
 
