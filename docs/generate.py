@@ -91,6 +91,17 @@ SETTINGS = {
     "models.NAME.upstream": "Copilot's id of the model that clients call `NAME`; empty where `NAME` is that id itself.",
     "models.NAME.default_effort": "The reasoning effort of requests that name none, within what the model lists:"
     " none, minimal, low, medium, high, xhigh or max. Empty leaves it to the model.",
+    "limits.max_in_flight_per_identity": "How many calls are under way at Copilot at once, for one GitHub identity. The"
+    " others wait in a [fair queue](../concepts/fairness.md). Fan-out from one account gets it suspended: raise it with"
+    " care.",
+    "limits.queue_timeout_s": "How many seconds a call waits for a slot before it is refused with 429.",
+    "limits.max_queue_length": "How many calls may wait. When the line is full, the key with the most places gives one"
+    " up.",
+    "limits.default_key.rpm": "Requests in any 60 seconds, for keys that have no limit of their own.",
+    "limits.default_key.tpm": "Tokens in any 60 seconds, likewise.",
+    "limits.default_key.max_in_flight": "Calls at the same time, likewise.",
+    "limits.budgets": "Budgets for all keys together, each `UNIT:WINDOW:AMOUNT` such as `credits:month:5000`, with"
+    " `:observe` behind it to only watch. See [keys](../guides/keys.md).",
     "limits.max_body_mb": "The largest request body, in MiB. A larger one is refused with 413 before it is read.",
     "features.auth": "`false` lets everybody in without a key, as `--no-auth` does and with the same guard.",
 }
@@ -254,8 +265,9 @@ def render_cli() -> str:
         "",
         "Exit codes: 0 it worked, 1 it failed, 2 it was refused or called wrongly, 130 it was interrupted.",
         "",
-        "Durations are written `90s`, `15m`, `24h`, `30d`, `2w`. Moments are a duration (so long ago), a date such as",
-        "`2026-07-01`, or a date with a time such as `2026-07-01T12:00:00Z`; without an offset they are UTC.",
+        "Durations are written `90s`, `15m`, `24h`, `30d`, `2w`. Moments are a duration (so long ago, or from now on",
+        "where it is about the future), a date such as `2026-07-01`, or a date with a time such as",
+        "`2026-07-01T12:00:00Z`; without an offset they are UTC.",
         "",
         *_table(("command", "does"), rows),
     ]

@@ -14,6 +14,7 @@ from copilot_api.storage.database import Database
 from copilot_api.storage.keys import SqlKeyRepository
 from copilot_api.storage.migrate import upgrade
 from copilot_api.storage.sqlite import open_sqlite
+from copilot_api.storage.stops import SqlStopRepository
 from copilot_api.storage.usage import SqlUsageRepository
 
 
@@ -25,6 +26,7 @@ class Stored:
     repository: SqlKeyRepository
     keys: KeyService
     usage: SqlUsageRepository
+    stops: SqlStopRepository
 
 
 @contextmanager
@@ -37,6 +39,7 @@ def open_stored(path: Path, clock: Clock) -> Generator[Stored]:
         audit = AuditLog(directory.audit, clock)
         repository = SqlKeyRepository(database, audit)
         keys = KeyService(repository, KeyChanges(directory.key_stamp), clock)
-        yield Stored(directory, database, audit, repository, keys, SqlUsageRepository(database))
+        usage, stops = SqlUsageRepository(database), SqlStopRepository(database, audit)
+        yield Stored(directory, database, audit, repository, keys, usage, stops)
     finally:
         database.close()

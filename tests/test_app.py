@@ -83,7 +83,14 @@ class Gateway:
 
         surroundings = Surroundings(
             self.stored.directory,
-            Storage(self.stored.keys, self.stored.repository, self.stored.usage, self._probe),
+            Storage(
+                self.stored.keys,
+                self.stored.repository,
+                self.stored.usage,
+                self.stored.usage,
+                self.stored.stops,
+                self._probe,
+            ),
             self.identity,
             SystemClock(),
             self.observed.append,

@@ -13,6 +13,7 @@ from copilot_api import errors
 from copilot_api.errors import (
     BadRequest,
     GatewayError,
+    LimitReached,
     MethodNotAllowed,
     RateLimited,
     Unauthorized,
@@ -161,6 +162,13 @@ def test_what_a_case_does_not_add_is_the_classs() -> None:
     error = Unauthorized("no")
     assert (error.actual_status, error.public_code, error.param) == (401, "invalid_api_key", None)
     assert error.actual_hint == Unauthorized.hint
+    assert error.limit is None
+
+
+def test_an_error_may_name_the_limit_that_is_its_reason() -> None:
+    limit = LimitReached("rpm", 61, 60)
+    assert RateLimited("too many", limit=limit).limit is limit
+    assert limit.unit == ""
 
 
 @pytest.mark.parametrize(

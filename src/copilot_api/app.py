@@ -5,6 +5,7 @@ The composition root: settings in, a running gateway out. The only file that kno
 import asyncio
 import contextlib
 import gc
+import ipaddress
 import os
 import resource
 import secrets
@@ -13,12 +14,17 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 import uvloop
 
 from copilot_api.admission.approval import Approval, Ask
+from copilot_api.admission.budget import Amounts
+from copilot_api.admission.in_flight import Slots
 from copilot_api.admission.minimum_gap import MinimumGap
+from copilot_api.admission.models import SpentBefore
+from copilot_api.admission.quotas import LocalQuotas
 from copilot_api.admission.service import Admission
 from copilot_api.api.account import Token, Usage
 from copilot_api.api.door import Door
@@ -33,7 +39,7 @@ from copilot_api.clock import Clock
 from copilot_api.config.binding import is_loopback
 from copilot_api.config.paths import DataDirectory
 from copilot_api.config.settings import Settings
-from copilot_api.errors import GatewayError
+from copilot_api.errors import AccountFlagged, GatewayError, StorageUnavailable
 from copilot_api.gateway.counting import CountForm, TokenCounts, render_anthropic_count
 from copilot_api.gateway.exchange import Gateway
 from copilot_api.gateway.settlement import Settlement
@@ -49,7 +55,11 @@ from copilot_api.gateway.surfaces import (
 from copilot_api.keys.repository import KeyRepository
 from copilot_api.keys.service import KeyService
 from copilot_api.observability.events import (
+    Braked,
+    BudgetsUnknown,
     CatalogRefreshFailed,
+    IdentityResumed,
+    IdentityStopped,
     Listening,
     Observer,
     Stopped,
@@ -62,15 +72,21 @@ from copilot_api.protocols.gemini import response as gemini_response
 from copilot_api.protocols.messages import native as messages_native
 from copilot_api.tokens.counter import TokenCounter
 from copilot_api.upstream.auth import CopilotSession, CopilotSessions
+from copilot_api.upstream.brake import Brake, Stop
 from copilot_api.upstream.catalog import CatalogKeeper
 from copilot_api.upstream.client import CopilotClient
 from copilot_api.upstream.github import GitHub, HttpSession, open_session
 from copilot_api.upstream.hosts import AccountType, Hosts
-from copilot_api.upstream.identities import Identity
+from copilot_api.upstream.identities import DEFAULT_IDENTITY, Identity
 from copilot_api.upstream.library_transport import LibraryTransport
+from copilot_api.upstream.prices import Tariff
+from copilot_api.upstream.stops import StopKeeper, StopRepository
 from copilot_api.upstream.transport import HttpTransport, Transport
 from copilot_api.usage.recorder import UsageRecorder, last_used_store
 from copilot_api.usage.repository import UsageRepository
+
+CATCH_UP_SECONDS = 3.0
+"""How long the first call of a key with budgets waits for the ledger to be complete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +96,8 @@ class Storage:
     keys: KeyService
     key_repository: KeyRepository
     usage: UsageRepository
+    spent: SpentBefore
+    stops: StopRepository
     probe: Callable[[], None]
 
 
@@ -144,21 +162,54 @@ class _Gateway:
             name=f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(3)}",
             store_last_used=last_used_store(storage.keys, storage.key_repository.record_last_used),
         )
+        self._brake = Brake(
+            settings.queue.max_in_flight,
+            on_braked=lambda slots, reason: observe(Braked(slots, reason)),
+            on_flagged=self._flagged,
+        )
+        self._slots = Slots(
+            self._brake,
+            clock,
+            queue_seconds=settings.queue.timeout_seconds,
+            max_waiting=settings.queue.max_waiting,
+        )
+        self._stops = StopKeeper(
+            DEFAULT_IDENTITY,
+            self._brake,
+            storage.stops,
+            clock,
+            on_stopped=self._stopped,
+            on_resumed=self._resumed,
+        )
+        quotas = LocalQuotas(
+            clock,
+            settings.limits,
+            _SpentBefore(storage.spent, self._recorder),
+            on_unknown=lambda error: observe(BudgetsUnknown(str(error))),
+        )
+        tariff = Tariff()
         gap, approval = None, None
         if settings.minimum_gap_seconds is not None:
             gap = MinimumGap(settings.minimum_gap_seconds, is_waiting=settings.is_gap_waited)
         if settings.is_approval_manual and surroundings.ask is not None:
             approval = Approval(surroundings.ask)
-        upstream_client = CopilotClient(self._transport, self._sessions, clock)
+        upstream_client = CopilotClient(self._transport, self._sessions, clock, self._brake)
+        admission = Admission(clock, quotas, self._slots, gap=gap, approval=approval)
         gateway = Gateway(
-            Settlement(self._recorder, clock, observe, is_watched=settings.is_verbose),
+            Settlement(self._recorder, clock, observe, is_watched=settings.is_verbose, tariff=tariff),
             self._catalog,
-            Admission(clock, gap=gap, approval=approval),
+            admission,
             upstream_client,
             clock,
             settings.aliases,
         )
-        door = Door(storage.keys, clock, is_open=settings.is_open, is_local=is_loopback(settings.host))
+        door = Door(
+            storage.keys,
+            clock,
+            is_open=settings.is_open,
+            is_local=is_loopback(settings.host),
+            trusted=tuple(map(ipaddress.ip_network, settings.trusted_proxies)),
+        )
         endpoint = partial(
             Endpoint, door=door, gateway=gateway, clock=clock, observe=observe, max_body_bytes=settings.max_body_bytes
         )
@@ -179,7 +230,7 @@ class _Gateway:
                 gemini=gemini(GEMINI_SURFACE),
                 gemini_count=gemini(GEMINI_COUNT_SURFACE, exchange=gemini_counts.exchange),
                 models=ModelList(door, self._catalog, settings.aliases),
-                usage=Usage(door, storage.usage, github, self._sessions, clock),
+                usage=Usage(door, storage.usage, admission, github, self._sessions, clock),
                 token=Token(door, self._sessions),
                 healthz=healthz,
                 readyz=Readiness(self._health()),
@@ -203,12 +254,17 @@ class _Gateway:
             on_stopping=lambda calls: observe(Stopping(calls)),
             sweep=self._transport.sweep,
         )
+        await asyncio.to_thread(self._stops.load)
         self._recorder.start()
         _spare_the_collector()
         _allow_many_connections()
         try:
             async with asyncio.TaskGroup() as group:
-                background = [group.create_task(self._sessions.run()), group.create_task(self._catalog.run())]
+                background = [
+                    group.create_task(self._sessions.run()),
+                    group.create_task(self._catalog.run()),
+                    group.create_task(self._stops.run()),
+                ]
                 await server.run_until_stopped(sockets)
                 for task in background:
                     task.cancel()
@@ -216,6 +272,17 @@ class _Gateway:
             await self._transport.close()
             await asyncio.to_thread(self._recorder.stop)
             observe(Stopped())
+
+    def _flagged(self, error: AccountFlagged) -> None:
+        self._stops.flagged(error)
+
+    def _stopped(self, stop: Stop) -> None:
+        self._surroundings.observe(IdentityStopped(stop.at.isoformat(timespec="seconds"), stop.reason))
+        self._slots.pump()  # whoever waits need not wait any longer
+
+    def _resumed(self) -> None:
+        self._surroundings.observe(IdentityResumed())
+        self._slots.pump()
 
     def _health(self) -> Health:
         async def database() -> str | None:
@@ -241,7 +308,30 @@ class _Gateway:
         async def ledger() -> str | None:
             return self._recorder.failure
 
-        return Health({"database": database, "ledger": ledger, "token": token, "catalog": catalog})
+        async def upstream() -> str | None:
+            stop = self._brake.stop
+            if stop is None:
+                return None
+            since = stop.at.isoformat(timespec="seconds")
+            return f"GitHub flagged the account at {since}: {stop.reason}; then run 'copilot-api resume'"
+
+        return Health(
+            {"upstream": upstream, "database": database, "ledger": ledger, "token": token, "catalog": catalog}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _SpentBefore:
+    """What the ledger says was spent, once all that earlier processes left is in it."""
+
+    ledger: SpentBefore
+    recorder: UsageRecorder
+
+    def spent(self, key_id: str | None, since: datetime, until: datetime) -> Amounts:
+        """See `SpentBefore`."""
+        if not self.recorder.wait_caught_up(CATCH_UP_SECONDS):
+            raise StorageUnavailable("the usage journal is not in the database yet")
+        return self.ledger.spent(key_id, since, until)
 
 
 def _spare_the_collector() -> None:

@@ -5,10 +5,11 @@ Every error that the gateway answers.
     ├── 1xx the request         BadRequest · BodyTooLarge · RequestTimeout · RouteNotFound · MethodNotAllowed ·
     │                           UnsupportedMediaType
     ├── 2xx key and admission   Unauthorized · AdminRequired · ModelNotAllowed · ModelNotFound · RateLimited ·
-    │                           NotApproved
+    │                           TooLargeForLimit · NotApproved · AddressNotAllowed · OverBudget ·
+    │                           QueueTimeout · QueueFull
     ├── 3xx the upstream        UpstreamRefused · UpstreamRateLimited · UpstreamQuotaExceeded · UpstreamFailed ·
     │                           UpstreamTimeout · UpstreamCut · UpstreamUnauthorized · UpstreamForbidden ·
-    │                           CatalogUnavailable · NoCredential
+    │                           CatalogUnavailable · NoCredential · AccountFlagged · UpstreamStopped
     ├── 4xx storage             StorageUnavailable
     └── 9xx ours                InternalError · ShuttingDown
 
@@ -16,7 +17,32 @@ A package that raises an error nobody else does defines it beside the code that 
 nothing here knows a protocol. `code` is stable and public; `docs/reference/errors.md` lists all.
 """
 
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import ClassVar, Literal, NamedTuple
+
+
+@dataclass(frozen=True, slots=True)
+class LimitReached:
+    """
+    Which limit refused a call: its name (`rpm`, `tpm`, `max_in_flight`, `credits:day`, …), how much of it is taken now,
+    how much is allowed, and its unit in words.
+    """
+
+    name: str
+    current: float
+    allowed: float
+    unit: str = ""
+    """`requests`, `tokens`, `calls`, `credits`, `premium requests`."""
+
+
+class Rate(NamedTuple):
+    """How a limit per minute stands, as clients are told in headers, with answers and with refusals."""
+
+    unit: Literal["requests", "tokens"]
+    limit: int
+    remaining: int
+    reset_seconds: float
+    """Until all of it is there again, if nothing more comes."""
 
 
 class GatewayError(Exception):
@@ -46,6 +72,7 @@ class GatewayError(Exception):
         upstream_code: str | None = None,
         status: int | None = None,
         hint: str | None = None,
+        limit: LimitReached | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -55,6 +82,10 @@ class GatewayError(Exception):
         """The code that Copilot gave; shown instead of ours where a client acts on it."""
         self.actual_status = status or self.status
         self.actual_hint = hint or self.hint
+        self.limit = limit
+        """The limit that refused the call, where it was one."""
+        self.rates: tuple[Rate, ...] = ()
+        """How the caller's limits per minute stand, where they were looked at."""
 
     @property
     def public_code(self) -> str:
@@ -175,12 +206,52 @@ class RateLimited(GatewayError):
     kind, cause = "rate_limit_error", "rate_limited"
 
 
+class TooLargeForLimit(RateLimited):
+    """The request alone is more than a minute's limit: waiting does not help."""
+
+    number, code, status = 213, "request_exceeds_limit", 429
+    kind, is_final = "insufficient_quota", True
+    hint = "send a smaller request, or have the gateway's operator raise the key's limit"
+
+
 class NotApproved(GatewayError):
     """The operator, asked in the terminal, said no or did not answer."""
 
     number, code, status = 206, "not_approved", 403
     kind, cause, is_final = "permission_error", "rate_limited", True
     hint = "the gateway runs with --manual: its operator approves each call"
+
+
+class OverBudget(GatewayError):
+    """A budget is used up until its window ends."""
+
+    number, code, status = 209, "budget_exceeded", 429
+    kind, cause, is_final = "insufficient_quota", "over_budget", True
+    hint = "GET /usage shows what is left and when it comes back; the gateway's operator can raise the budget"
+
+
+class QueueTimeout(GatewayError):
+    """The call waited its time for a free slot, and got none."""
+
+    number, code, status = 210, "queue_timeout", 429
+    kind, cause = "rate_limit_error", "queue_timeout"
+    hint = "the gateway is busy: try again later, or have its operator raise limits.max_in_flight_per_identity"
+
+
+class QueueFull(GatewayError):
+    """There is no place in the line before the upstream."""
+
+    number, code, status = 211, "queue_full", 429
+    kind, cause = "rate_limit_error", "rate_limited"
+    hint = "too many calls wait already: send fewer at once, and try again in a moment"
+
+
+class AddressNotAllowed(GatewayError):
+    """The key may not be used from this address."""
+
+    number, code, status = 212, "address_not_allowed", 403
+    kind, cause, is_final = "permission_error", "unauthorized", True
+    hint = "use the key from a network that it is meant for; the gateway's operator changes them with --cidr"
 
 
 # 3xx: the upstream ------------------------------------------------------------------------------------------------
@@ -263,6 +334,22 @@ class UpstreamForbidden(GatewayError):
     number, code, status = 310, "upstream_forbidden", 403
     kind, cause, is_final = "permission_error", "upstream_error", True
     hint = "GitHub Copilot refuses this by policy; the gateway's operator checks the account's Copilot settings"
+
+
+class AccountFlagged(GatewayError):
+    """GitHub says that the account is used in a way that it does not allow. Nothing more is sent for it."""
+
+    number, code, status = 312, "account_flagged", 403
+    kind, cause, is_final = "permission_error", "upstream_error", True
+    hint = "the gateway has stopped calling GitHub; its operator reads the log and GET /readyz"
+
+
+class UpstreamStopped(GatewayError):
+    """The gateway sends nothing for this account since GitHub flagged it, until its operator resumes it."""
+
+    number, code, status = 313, "upstream_stopped", 503
+    kind, cause = "server_error", "upstream_error"
+    hint = "the gateway's operator makes sure that the account is in order, then runs 'copilot-api resume'"
 
 
 # 4xx: storage -----------------------------------------------------------------------------------------------------

@@ -8,16 +8,15 @@ import pytest
 
 from copilot_api.admission.approval import Approval
 from copilot_api.admission.minimum_gap import MinimumGap
-from copilot_api.admission.service import Admission
 from copilot_api.clock import SystemClock
 from copilot_api.errors import NotApproved, RateLimited
 from tests.fakes import FakeClock
-from tests.gateway.calls import make_key
+from tests.gateway.calls import make_admission, make_ask
 
 
 def test_without_limits_a_call_is_let_in_at_once() -> None:
     async def test() -> None:
-        async with Admission(FakeClock()).admit("req_1", make_key(), "gpt-4.1") as permit:
+        async with make_admission(FakeClock()).admit(make_ask()) as permit:
             assert permit.queue_seconds == 0.0
 
     asyncio.run(test())
@@ -25,11 +24,11 @@ def test_without_limits_a_call_is_let_in_at_once() -> None:
 
 def test_a_call_waits_its_turn_and_the_wait_is_told() -> None:
     async def test() -> None:
-        admission = Admission(SystemClock(), gap=MinimumGap(0.1, is_waiting=True))
+        admission = make_admission(SystemClock(), gap=MinimumGap(0.1, is_waiting=True))
         began = time.monotonic()
         waits = []
         for _ in range(3):
-            async with admission.admit("req_1", make_key(), "m") as permit:
+            async with admission.admit(make_ask()) as permit:
                 waits.append(permit.queue_seconds)
         assert 0.19 <= time.monotonic() - began < 2.0
         assert waits[0] < 0.05
@@ -40,11 +39,11 @@ def test_a_call_waits_its_turn_and_the_wait_is_told() -> None:
 
 def test_calls_that_come_together_are_spread() -> None:
     async def test() -> None:
-        admission = Admission(SystemClock(), gap=MinimumGap(0.05, is_waiting=True))
+        admission = make_admission(SystemClock(), gap=MinimumGap(0.05, is_waiting=True))
         starts: list[float] = []
 
         async def call() -> None:
-            async with admission.admit("r", make_key(), "m"):
+            async with admission.admit(make_ask()):
                 starts.append(time.monotonic())
 
         await asyncio.gather(*(call() for _ in range(5)))
@@ -56,11 +55,11 @@ def test_calls_that_come_together_are_spread() -> None:
 
 def test_a_call_too_early_is_refused() -> None:
     async def test() -> None:
-        admission = Admission(FakeClock(), gap=MinimumGap(10, is_waiting=False))
-        async with admission.admit("r", make_key(), "m"):
+        admission = make_admission(FakeClock(), gap=MinimumGap(10, is_waiting=False))
+        async with admission.admit(make_ask()):
             pass
         with pytest.raises(RateLimited):
-            async with admission.admit("r", make_key(), "m"):
+            async with admission.admit(make_ask()):
                 raise AssertionError("it was let in")
 
     asyncio.run(test())
@@ -74,11 +73,11 @@ def test_the_operator_is_told_who_asks_for_what() -> None:
         return len(questions) == 1
 
     async def test() -> None:
-        admission = Admission(FakeClock(), approval=Approval(ask))
-        async with admission.admit("req_9", make_key(), "gpt-4.1"):
+        admission = make_admission(FakeClock(), approval=Approval(ask))
+        async with admission.admit(make_ask(request_id="req_9")):
             pass
         with pytest.raises(NotApproved):
-            async with admission.admit("req_10", make_key(), "gpt-4.1"):
+            async with admission.admit(make_ask(request_id="req_10")):
                 raise AssertionError("it was let in")
 
     asyncio.run(test())
@@ -96,11 +95,11 @@ def test_the_gap_comes_before_the_question() -> None:
         return True
 
     async def test() -> None:
-        admission = Admission(FakeClock(), gap=MinimumGap(10, is_waiting=False), approval=Approval(ask))
-        async with admission.admit("r", make_key(), "m"):
+        admission = make_admission(FakeClock(), gap=MinimumGap(10, is_waiting=False), approval=Approval(ask))
+        async with admission.admit(make_ask()):
             pass
         with pytest.raises(RateLimited):
-            async with admission.admit("r", make_key(), "m"):
+            async with admission.admit(make_ask()):
                 raise AssertionError("it was let in")
 
     asyncio.run(test())
@@ -109,7 +108,7 @@ def test_the_gap_comes_before_the_question() -> None:
 
 def test_an_error_inside_the_block_is_not_swallowed() -> None:
     async def test() -> None:
-        async with Admission(FakeClock()).admit("r", make_key(), "m"):
+        async with make_admission(FakeClock()).admit(make_ask()):
             raise KeyError("x")
 
     with pytest.raises(KeyError):

@@ -17,6 +17,7 @@ from copilot_api.upstream.identities import CredentialSource, Identity
 from copilot_api.usage.models import Cause, UsageEvent
 from tests.api.wire import Reply, ask
 from tests.fakes import FakeClock
+from tests.gateway.calls import make_admission
 from tests.stored import Stored
 
 USER = {
@@ -63,7 +64,14 @@ class Account:
     def usage(self, secret: str | None) -> Reply:
         async def test() -> Reply:
             if self._usage is None:
-                self._usage = Usage(self._door, self._stored.usage, self.github, self._sessions(), self._clock)
+                self._usage = Usage(
+                    self._door,
+                    self._stored.usage,
+                    make_admission(self._clock),
+                    self.github,
+                    self._sessions(),
+                    self._clock,
+                )
             return await ask(answering_errors(self._usage), "/usage", headers=_headers(secret))
 
         return asyncio.run(test())

@@ -1,11 +1,21 @@
 """What the edge reads of a request."""
 
 import asyncio
+import ipaddress
 from typing import Any
 
 import pytest
 
-from copilot_api.api.intake import RequestHead, client_program, find_secret, read_body, refuse_foreign_page
+from copilot_api.api.intake import (
+    Networks,
+    RequestHead,
+    client_address,
+    client_program,
+    find_secret,
+    is_batch,
+    read_body,
+    refuse_foreign_page,
+)
 from copilot_api.errors import BadRequest, BodyTooLarge, GatewayError, UnsupportedMediaType
 
 OURS = "sk-cap-" + "a" * 52
@@ -34,6 +44,121 @@ def head(**headers: str) -> RequestHead:
 )  # fmt: skip
 def test_a_key_is_found_wherever_a_client_puts_it(headers: dict[str, str], secret: str) -> None:
     assert find_secret(head(**headers)) == secret
+
+
+# Who goes first ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("priority", "expected"),
+    [("batch", True), ("Batch", True), (" batch ", True), ("", False), ("interactive", False), ("batch, batch", False), ("1", False), ("\xff", False)],
+)  # fmt: skip
+def test_a_caller_may_let_others_go_first(priority: str, expected: bool) -> None:
+    assert is_batch(head(x_capi_priority=priority)) is expected
+    assert not is_batch(head())
+
+
+# The address -----------------------------------------------------------------------------------------------------
+
+PROXY, FAR_PROXY = "10.0.0.1", "10.9.9.9"
+TRUSTED: Networks = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "fd00::/8")))
+
+
+def address(peer: str | None, *lines: str, trusted: Networks = TRUSTED) -> str | None:
+    """Where a caller is whose connection comes from `peer`, with these lines of `X-Forwarded-For`."""
+    headers = [(b"x-forwarded-for", line.encode("latin-1")) for line in lines]
+    scope = {"client": None if peer is None else (peer, 51234), "headers": [(b"host", b"x"), *headers]}
+    return client_address(scope, dict(headers), trusted)
+
+
+def test_without_proxies_a_caller_is_where_its_connection_comes_from() -> None:
+    assert address("203.0.113.9") == "203.0.113.9"
+    assert address("2001:db8::1") == "2001:db8::1"
+    assert address(None) is None
+    assert client_address({"headers": []}, {}, ()) is None
+
+
+@pytest.mark.parametrize(
+    "peer", ["203.0.113.9", "11.0.0.1", "::1", "fe80::1", "not an address", "10.0.0.1.evil.example"]
+)
+def test_what_nobody_trusts_is_not_believed(peer: str) -> None:
+    assert address(peer, "192.0.2.7") == peer
+    assert address(peer, "10.0.0.1, 10.0.0.2") == peer
+
+
+def test_where_no_proxy_is_trusted_none_is_believed() -> None:
+    assert address(PROXY, "192.0.2.7", trusted=()) == PROXY
+    assert address(None, "192.0.2.7", trusted=()) is None
+
+
+def test_a_connection_without_an_address_is_nobodys_proxy() -> None:
+    assert address(None, "192.0.2.7") is None
+
+
+def test_a_trusted_proxy_says_where_its_caller_is() -> None:
+    assert address(PROXY, "203.0.113.9") == "203.0.113.9"
+    assert address("fd00::1", "2001:db8::1") == "2001:db8::1"
+
+
+@pytest.mark.parametrize(
+    "chain",
+    [
+        "203.0.113.9",
+        "192.0.2.7, 203.0.113.9",
+        "10.0.0.2, 203.0.113.9",
+        "127.0.0.1,192.0.2.7,203.0.113.9, 10.9.9.9",
+        "192.0.2.7, 203.0.113.9, 10.9.9.9, fd00::7",
+        "not an address, 203.0.113.9",
+        "unknown, 203.0.113.9, 10.9.9.9",
+        " ,, 203.0.113.9 ,",
+        "\xff\xfe, 203.0.113.9",
+    ],
+)
+def test_what_a_caller_puts_into_the_chain_itself_is_not_believed(chain: str) -> None:
+    """Each proxy adds what it saw at the end: the last that is no proxy of ours is the caller."""
+    assert address(PROXY, chain) == "203.0.113.9"
+
+
+def test_a_chain_of_proxies_alone_begins_at_the_farthest() -> None:
+    assert address(PROXY, f"{FAR_PROXY}, 10.1.1.1") == FAR_PROXY
+    assert address(PROXY) == PROXY
+    assert address(PROXY, "") == PROXY
+    assert address(PROXY, " , ") == PROXY
+
+
+def test_a_proxy_may_add_a_line_instead_of_adding_to_one() -> None:
+    """HAProxy does: only the last line would be its own, and name the proxy before it."""
+    assert address(PROXY, "203.0.113.9", FAR_PROXY) == "203.0.113.9"
+    assert address(PROXY, "192.0.2.7", "203.0.113.9") == "203.0.113.9"
+    assert address(PROXY, "192.0.2.7, 203.0.113.9", f"{FAR_PROXY}, 10.1.1.1") == "203.0.113.9"
+
+
+@pytest.mark.parametrize(
+    ("hop", "expected"),
+    [
+        ("203.0.113.9:51234", "203.0.113.9"), ("[2001:db8::1]:443", "2001:db8::1"), ("[2001:db8::1]", "2001:db8::1"),
+        ("2001:db8::1", "2001:db8::1"), ("2001:DB8::1", "2001:DB8::1"), ("::ffff:203.0.113.9", "::ffff:203.0.113.9"),
+        ("[::ffff:203.0.113.9]:80", "::ffff:203.0.113.9"),
+    ],
+)  # fmt: skip
+def test_an_address_may_come_with_a_port_or_in_brackets(hop: str, expected: str) -> None:
+    assert address(PROXY, hop) == expected
+
+
+@pytest.mark.parametrize("peer", ["::ffff:10.0.0.1", "::FFFF:a00:1"])
+def test_an_ipv4_proxy_on_an_ipv6_socket_is_the_same_proxy(peer: str) -> None:
+    assert address(peer, "203.0.113.9, ::ffff:10.9.9.9") == "203.0.113.9"
+
+
+@pytest.mark.parametrize(
+    "hop",
+    [
+        "unknown", "_hidden", "localhost", "203.0.113", "203.0.113.9.1", "203.0.113.999", "0203.0.113.9", "203.0.113.9/32", "0xcb007109", "3405803785",
+        "2001:db8::g", "203.0.113.9 10.0.0.1", "203.0.113.9;10.0.0.1", "for=203.0.113.9", "::1::", "*", "-", "\xe4\xf6",
+    ],
+)  # fmt: skip
+def test_what_is_no_address_is_nowhere_and_what_stands_before_it_is_not_believed(hop: str) -> None:
+    assert address(PROXY, f"192.0.2.7, {hop}") is None
 
 
 # The program -----------------------------------------------------------------------------------------------------

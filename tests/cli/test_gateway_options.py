@@ -1,5 +1,6 @@
 """The flags of a running gateway: what each does, what does not go together, and the guard on `--no-auth`."""
 
+import ipaddress
 import json
 import socket
 from pathlib import Path
@@ -7,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from copilot_api.cli.gateway_options import GatewayFlags, make_settings
+from copilot_api.config.budgets import Budget, Unit, Window
+from copilot_api.config.loader import ConfigFile, DefaultKey, Limits
+from copilot_api.config.settings import AdmissionLimits, QueueSettings, Settings
 from tests.cli.conftest import Cli
 from tests.harness import GITHUB_TOKEN, GatewayProcess, Simulator, free_environment, wait_until
 from tests.journeys.commands import JsonLoggingGateway, ListeningGateway, admin_key, run_gateway
@@ -138,6 +143,94 @@ def test_an_open_gateway_still_guards_what_is_an_admin_s(home: Path, simulator: 
         events = journey.events(known, anonymous)
         assert events[0]["key_id"].startswith("key_")
         assert events[1]["key_id"] == "anonymous"
+
+
+# Settings ------------------------------------------------------------------------------------------------------------
+
+
+def settings_of(config: ConfigFile | None = None, **changes: Any) -> Settings:
+    """What a gateway goes by with these flags and that file."""
+    flags: dict[str, Any] = {
+        "port": 4141,
+        "host": "127.0.0.1",
+        "verbose": False,
+        "account_type": "individual",
+        "manual": False,
+        "rate_limit": None,
+        "wait": False,
+        "github_token": None,
+        "proxy_env": False,
+        "no_auth": False,
+        "i_accept_account_suspension_risk": False,
+        "log_format": "text",
+        "drain_seconds": 600.0,
+        "tls_cert": None,
+        "tls_key": None,
+    }
+    return make_settings(GatewayFlags(**{**flags, **changes}), config or ConfigFile())
+
+
+def test_without_flags_and_file_a_gateway_goes_by_the_defaults() -> None:
+    assert settings_of() == Settings(upstream=settings_of().upstream)
+
+
+def test_the_files_limits_are_the_gateways() -> None:
+    limits = Limits(
+        max_in_flight_per_identity=4,
+        queue_timeout_s=2.5,
+        max_queue_length=7,
+        max_body_mb=3,
+        default_key=DefaultKey(rpm=60, tpm=1_000, max_in_flight=2),
+        budgets=["credits:day:50", "tokens:hour:9:observe"],
+    )
+    settings = settings_of(ConfigFile(limits=limits))
+    budgets = (
+        Budget(Unit.CREDITS, Window.DAY, 50.0),
+        Budget(Unit.TOKENS, Window.HOUR, 9.0, is_observed=True),
+    )
+    assert settings.limits == AdmissionLimits(60, 1_000, 2, budgets)
+    assert settings.queue == QueueSettings(4, 2.5, 7)
+    assert settings.max_body_bytes == 3 * 1024 * 1024
+
+
+def test_a_limit_that_the_file_does_not_name_is_none() -> None:
+    settings = settings_of(ConfigFile(limits=Limits(default_key=DefaultKey(tpm=5))))
+    assert settings.limits == AdmissionLimits(None, 5, None, ())
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (None, ()),
+        ((), ()),
+        (("127.0.0.1",), ("127.0.0.1/32",)),
+        (("10.0.0.0/8", "::1"), ("10.0.0.0/8", "::1/128")),
+        (("10.1.2.3/8", "fd00::1/8"), ("10.0.0.0/8", "fd00::/8")),
+        (("172.16.0.0/255.240.0.0",), ("172.16.0.0/12",)),
+    ],
+)
+def test_proxies_are_trusted_by_network(given: tuple[str, ...] | None, expected: tuple[str, ...]) -> None:
+    """Whatever of an address lies beyond its network is left out."""
+    settings = settings_of(trust_proxy=given)
+    assert settings.trusted_proxies == expected
+    assert [str(ipaddress.ip_network(text)) for text in settings.trusted_proxies] == list(expected)
+
+
+@pytest.mark.parametrize("text", ["localhost", "10.0.0.0/33", "10.0.0", "10.0.0.0/8/8", "*", "nginx", "0x0a000001", "[::1]"])  # fmt: skip
+def test_a_proxy_that_is_no_network_is_refused_by_name(cli: Cli, text: str) -> None:
+    ended = cli("start", "--port", "0", "--trust-proxy", text)
+    assert (ended.code, ended.out) == (2, "")
+    assert "--trust-proxy" in ended.err
+    assert "10.0.0.0/8 or 127.0.0.1" in ended.err
+
+
+def test_a_budget_that_is_none_is_refused_before_anything_is_done(cli: Cli, home: Path) -> None:
+    home.mkdir(mode=0o700)
+    (home / "config.json").write_text('{"limits": {"budgets": ["credits:day:50", "credits:fortnight:5"]}}')
+    ended = cli("start", "--port", "0")
+    assert ended.code != 0
+    assert "$.limits.budgets[1]" in ended.err
+    assert "credits:day:50" in ended.err, "the form, by an example"
 
 
 # Addresses -----------------------------------------------------------------------------------------------------------

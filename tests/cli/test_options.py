@@ -4,7 +4,19 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from copilot_api.cli.options import DURATION, MOMENT, NAMES, json_option, option, resolve_moment
+from copilot_api.cli.options import (
+    DURATION,
+    FUTURE_MOMENT,
+    MOMENT,
+    NAMES,
+    Cleared,
+    OrNoneType,
+    json_option,
+    list_option,
+    option,
+    resolve_future,
+    resolve_moment,
+)
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 
@@ -78,6 +90,58 @@ def test_a_moment_is_a_date_or_how_long_ago(text: str, moment: datetime) -> None
 def test_anything_else_is_no_moment(text: str) -> None:
     with pytest.raises(click.BadParameter):
         MOMENT.convert(text, None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("24h", NOW + timedelta(hours=24)),
+        ("2026-08-01", datetime(2026, 8, 1, tzinfo=UTC)),
+        ("2026-08-01T10:00:00+02:00", datetime(2026, 8, 1, 8, tzinfo=UTC)),
+    ],
+)
+def test_a_moment_to_come_is_a_date_or_in_how_long(text: str, moment: datetime) -> None:
+    assert resolve_future(FUTURE_MOMENT.convert(text, None, None), NOW) == moment
+
+
+def test_what_is_no_moment_says_which_way_a_duration_goes() -> None:
+    for kind, direction in ((MOMENT, "24h (ago)"), (FUTURE_MOMENT, "24h (from now)")):
+        with pytest.raises(click.BadParameter) as refusal:
+            kind.convert("soon", None, None)
+        assert direction in refusal.value.message
+
+
+def test_none_is_a_value_of_its_own() -> None:
+    number = OrNoneType(click.INT)
+    assert number.convert("5", None, None) == 5
+    for text in ("none", " None ", "NONE"):
+        assert number.convert(text, None, None) is Cleared.CLEARED
+    assert number.convert(Cleared.CLEARED, None, None) is Cleared.CLEARED
+    with pytest.raises(click.BadParameter):
+        number.convert("no", None, None)
+
+
+@click.command()
+@list_option("--number", parse=int)
+def listing(number: tuple[int, ...]) -> None:
+    click.echo(repr(number))
+
+
+def call_listing(*arguments: str, **environment: str) -> str:
+    return CliRunner(env=environment).invoke(listing, arguments).output.strip()
+
+
+def test_a_list_is_given_with_commas_or_again_or_both() -> None:
+    assert call_listing() == "()"
+    assert call_listing("--number", "1") == "(1,)"
+    assert call_listing("--number", "1, 2", "--number", "3") == "(1, 2, 3)"
+    assert "name at least one" in call_listing("--number", ",")
+
+
+def test_a_list_in_a_variable_has_commas_too() -> None:
+    assert call_listing(COPILOT_API_NUMBER="1, 2") == "(1, 2)"
+    assert call_listing("--number", "3", COPILOT_API_NUMBER="1,2") == "(3,)"
+    assert call_listing(COPILOT_API_NUMBER="") == "()"
 
 
 def test_names_have_commas_between_them() -> None:

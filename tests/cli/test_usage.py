@@ -47,6 +47,7 @@ def test_json_has_the_promised_shape_also_where_nothing_is(cli: Cli) -> None:
         "reasoning_tokens": 0,
         "credits": 0,
         "premium_requests": 0,
+        "would_limit": 0,
     }
 
 
@@ -73,6 +74,22 @@ def test_csv_has_the_names_of_the_contract(cli: Cli, gateway: Stored) -> None:
     (row,) = csv.DictReader(io.StringIO(cli("usage", "--by", "model", "--csv").out))
     assert (row["group"], row["requests"]) == ("'=cmd()", "1")
     assert set(row) >= {"input_tokens", "credits", "premium_requests"}
+
+
+def test_what_would_have_been_refused_is_a_column_where_anybody_observes(cli: Cli, gateway: Stored) -> None:
+    store(gateway, [1], model="fast")
+    assert "would limit" not in cli("usage", "--by", "model").out
+    assert "would_limit" in cli("usage", "--by", "model", "--csv").out, "columns of a file do not come and go"
+    gateway.usage.add_events(
+        [UsageEvent(request_id="x", at=NOW.isoformat(), cause=Cause.OK, status=200, model="fast", would_limit="rpm")]
+    )
+    until = (NOW + timedelta(seconds=1)).isoformat()
+    arguments = ("usage", "--by", "model", "--since", "2h", "--until", until)
+    table = cli(*arguments).out.splitlines()
+    assert table[0].endswith("would limit")
+    assert table[1].split()[-1] == table[-1].split()[-1] == "1"
+    (row,) = json.loads(cli(*arguments, "--json").out)["rows"]
+    assert row["would_limit"] == 1
 
 
 def test_events_are_one_object_a_line_with_every_field(cli: Cli, gateway: Stored) -> None:

@@ -4,6 +4,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import cast
 
+from copilot_api.admission.approval import Approval
+from copilot_api.admission.budget import NOTHING, Amounts
+from copilot_api.admission.in_flight import Slots
+from copilot_api.admission.minimum_gap import MinimumGap
+from copilot_api.admission.models import Ask, Quotas, Reservation
+from copilot_api.admission.quotas import LocalQuotas
+from copilot_api.admission.service import Admission, Permit
+from copilot_api.clock import Clock
+from copilot_api.config.settings import AdmissionLimits
+from copilot_api.errors import Rate
 from copilot_api.gateway.call import Call
 from copilot_api.gateway.settlement import Settlement
 from copilot_api.gateway.surface import Surface
@@ -11,6 +21,7 @@ from copilot_api.gateway.surfaces import CHAT_SURFACE
 from copilot_api.keys.models import ApiKey, KeyPolicy, Tier
 from copilot_api.observability.events import Observation
 from copilot_api.protocols.base import ModelTraits, StreamRelay
+from copilot_api.upstream.brake import Brake
 from copilot_api.upstream.catalog import Model
 from copilot_api.upstream.transport import SILENCE, Silence, TransportError
 from copilot_api.usage.models import UsageEvent
@@ -46,6 +57,47 @@ def make_settlement(clock: FakeClock, *, is_watched: bool = True) -> tuple[Settl
     ledger, observed = Ledger(), list[Observation]()
     settlement = Settlement(cast("UsageRecorder", ledger), clock, observed.append, is_watched=is_watched)
     return settlement, ledger, observed
+
+
+class NothingSpent:
+    """A ledger without a past."""
+
+    def spent(self, key_id: str | None, since: datetime, until: datetime) -> Amounts:
+        return NOTHING
+
+
+def make_admission(
+    clock: Clock,
+    *,
+    gap: MinimumGap | None = None,
+    approval: Approval | None = None,
+    slots: int = 8,
+    queue_seconds: float = 60.0,
+    max_waiting: int = 200,
+    limits: AdmissionLimits | None = None,
+) -> Admission:
+    """Admission as the gateway has it, in memory."""
+    quotas = LocalQuotas(clock, limits or AdmissionLimits(), NothingSpent())
+    line = Slots(Brake(slots), clock, queue_seconds=queue_seconds, max_waiting=max_waiting)
+    return Admission(clock, quotas, line, gap=gap, approval=approval)
+
+
+class GivenPermit(Permit):
+    """A permit that was given after so many seconds; what it was told it took."""
+
+    def __init__(self, queue_seconds: float = 0.0, reserved: Amounts = NOTHING, notes: tuple[str, ...] = ()) -> None:
+        super().__init__(cast("Quotas", None), Reservation(reserved, notes, ()), queue_seconds)
+        self.settled: list[Amounts] = []
+
+    def settle(self, actual: Amounts) -> None:
+        self.settled.append(actual)
+
+
+def make_ask(
+    key: ApiKey | None = None, *, request_id: str = "req_1", model: str = "gpt-4.1", is_batch: bool = False
+) -> Ask:
+    """One request that takes nothing else."""
+    return Ask(request_id, key or make_key(), model, NOW, is_batch, (0, 0.0, 0, 1), (0, 0.0, 0, 1))
 
 
 def make_key(*models: str, tier: Tier = Tier.CLIENT) -> ApiKey:
@@ -111,6 +163,9 @@ class KeptAnswer:
 
     def __init__(self, ledger: Ledger | None = None, *, fails_at: int | None = None) -> None:
         self.is_started = False
+        self.has_events = False
+        self.rates: tuple[Rate, ...] = ()
+        self.notes: list[bytes] = []
         self.body = b""
         self.writes: list[bytes] = []
         self.is_ended = False
@@ -130,13 +185,15 @@ class KeptAnswer:
         self.stream = stream
         assert media_type.startswith(b"text/event-stream")
 
-    async def write(self, events: bytes) -> None:
-        if events.endswith(KEEP_ALIVE):
+    async def note(self, comment: bytes) -> None:
+        self.is_started = True
+        if comment == KEEP_ALIVE:
             self.keep_alives += 1
-            events = events.removesuffix(KEEP_ALIVE)
-            self.is_started = True
-            if not events:
-                return
+        else:
+            self.notes.append(comment)
+
+    async def write(self, events: bytes) -> None:
+        self.has_events = True
         await self._take(events)
 
     async def end(self, events: bytes) -> None:

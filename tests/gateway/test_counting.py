@@ -6,7 +6,6 @@ from typing import Any, cast
 
 import pytest
 
-from copilot_api.admission.service import Admission
 from copilot_api.errors import BadRequest, GatewayError, ModelNotAllowed, UpstreamFailed
 from copilot_api.gateway.counting import CountForm, TokenCounts, render_anthropic_count
 from copilot_api.gateway.exchange import Gateway
@@ -16,7 +15,7 @@ from copilot_api.protocols.base import ModelTraits, Outgoing
 from copilot_api.protocols.conversation import ModelRequest
 from copilot_api.upstream.catalog import Catalog, CatalogKeeper
 from tests.fakes import FakeClock
-from tests.gateway.calls import KeptAnswer, StubReply, make_call, make_key, make_model, make_settlement
+from tests.gateway.calls import KeptAnswer, StubReply, make_admission, make_call, make_key, make_model, make_settlement
 from tests.gateway.test_exchange import StubCatalog, StubClient
 
 CATALOG = Catalog([make_model("native", "/v1/messages"), make_model("other")])
@@ -38,7 +37,9 @@ class Counted:
         settlement, self.ledger, _ = make_settlement(clock)
         self.answer = KeptAnswer(self.ledger)
         self.client = StubClient(outcome)
-        gateway = Gateway(settlement, cast("CatalogKeeper", OwnCatalog()), Admission(clock), self.client, clock, {})
+        gateway = Gateway(
+            settlement, cast("CatalogKeeper", OwnCatalog()), make_admission(clock), self.client, clock, {}
+        )
         form = form or CountForm(render_anthropic_count, lambda request, traits: Outgoing(b"{}"))
 
         async def count(request: ModelRequest, traits: ModelTraits) -> int:

@@ -28,7 +28,7 @@ from copilot_api.upstream.headers import INTENTS
 from copilot_api.upstream.transport import ConnectionBroken, Reply
 from copilot_api.usage.models import Cause
 from tests.fakes import FakeClock
-from tests.gateway.calls import KeptAnswer, StubReply, make_call, make_key, make_model, make_settlement
+from tests.gateway.calls import KeptAnswer, StubReply, make_admission, make_call, make_key, make_model, make_settlement
 from tests.gateway.test_relay import CHUNKS, WHOLE
 
 CATALOG = Catalog([make_model("gpt-5-mini"), make_model("embed", "/embeddings")])
@@ -61,6 +61,10 @@ class StubClient(CopilotClient):
         self.silences = silences
         self.requests: list[UpstreamRequest] = []
         self.has_on_silence = False
+        self.failures: list[GatewayError] = []
+
+    def failed_later(self, error: GatewayError, began: float) -> None:
+        self.failures.append(error)
 
     async def open(self, request: UpstreamRequest, on_silence: OnSilence | None = None) -> Reply:
         self.requests.append(request)
@@ -86,7 +90,7 @@ class Exchanged:
         self.client = StubClient(outcome, silences)
         self.catalog = catalog or StubCatalog()
         gateway = Gateway(
-            settlement, cast("CatalogKeeper", self.catalog), admission or Admission(clock), self.client, clock, {}
+            settlement, cast("CatalogKeeper", self.catalog), admission or make_admission(clock), self.client, clock, {}
         )
         if body is None:
             body = {"model": "gpt-5-mini", "messages": [{"role": "user", "content": "x"}]}
@@ -162,7 +166,7 @@ def test_embeddings_go_to_their_endpoint(clock: FakeClock) -> None:
 )  # fmt: skip
 def test_what_can_be_refused_by_looking_costs_nothing(clock: FakeClock, body: Any, error: type[GatewayError]) -> None:
     gap = MinimumGap(10, is_waiting=False)
-    exchanged = Exchanged(clock, whole(), body, admission=Admission(clock, gap=gap))
+    exchanged = Exchanged(clock, whole(), body, admission=make_admission(clock, gap=gap))
     assert isinstance(exchanged.error, error)
     assert exchanged.client.requests == []
     assert gap.take(clock.monotonic()) == 0.0, "no place in the line was taken"
@@ -180,7 +184,7 @@ def test_a_key_that_may_not_is_refused_before_anything_is_taken(clock: FakeClock
 def test_a_call_that_is_not_admitted_does_not_go_upstream(clock: FakeClock) -> None:
     gap = MinimumGap(10, is_waiting=False)
     gap.take(clock.monotonic())
-    exchanged = Exchanged(clock, whole(), admission=Admission(clock, gap=gap))
+    exchanged = Exchanged(clock, whole(), admission=make_admission(clock, gap=gap))
     assert isinstance(exchanged.error, RateLimited)
     assert exchanged.client.requests == []
     assert (exchanged.event.cause, exchanged.event.status) == (Cause.RATE_LIMITED, 429)

@@ -15,7 +15,7 @@ from copilot_api.protocols.base import AnswerHead, Envelope, ModelTraits, Parsed
 from copilot_api.upstream.transport import ConnectionBroken, NotHttp, Silence, SilentTooLong, TransportError
 from copilot_api.usage.models import Cause
 from tests.fakes import FakeClock
-from tests.gateway.calls import QUIET, KeptAnswer, StubReply, make_call, make_model, make_settlement
+from tests.gateway.calls import QUIET, GivenPermit, KeptAnswer, StubReply, make_call, make_model, make_settlement
 from tests.protocols.chat import grammar
 
 USAGE = b'"usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7}'
@@ -66,7 +66,8 @@ class Relayed:
             record.received(request, 1)
             assert surface.native is not None
             route = NativeRoute(request, surface.native, ModelTraits(id="gpt-4.1"))
-            record.dispatched(Plan(make_model(), route, 1.0), 0.0)
+            record.planned(Plan(make_model(), route, 1.0))
+            record.dispatched(Plan(make_model(), route, 1.0), GivenPermit())
             head = AnswerHead(model="fast", request_id="req_1", now=NOW)
             if request.is_streamed:
                 await relay_stream(self.reply, route.open_stream(head), route, head, record, self.answer)

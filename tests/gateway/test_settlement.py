@@ -1,10 +1,12 @@
 """One outcome of each call, told once, whatever ended it."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from copilot_api.admission.budget import NOTHING, Amounts
 from copilot_api.errors import (
     BadRequest,
     BodyTooLarge,
@@ -26,15 +28,18 @@ from copilot_api.gateway.surfaces import CHAT_SURFACE
 from copilot_api.observability.events import CallEnded, Observation
 from copilot_api.protocols.base import ModelTraits, Usage
 from copilot_api.protocols.chat.request import parse_request
+from copilot_api.upstream.prices import parse_prices
 from copilot_api.usage.models import Cause
 from tests.fakes import FakeClock
-from tests.gateway.calls import Ledger, make_call, make_model, make_settlement
+from tests.gateway.calls import GivenPermit, Ledger, make_call, make_model, make_settlement
 
 REQUEST = parse_request(
     b'{"model":"fast","messages":[{"role":"user","content":"x"}],"stream":true,"reasoning_effort":"high"}'
 )
 assert CHAT_SURFACE.native is not None
 PLAN = Plan(make_model("gpt-4.1"), NativeRoute(REQUEST, CHAT_SURFACE.native, ModelTraits(id="gpt-4.1")), 1.0)
+
+PRICED = replace(make_model(), prices=parse_prices({"default": {"input_price": 500, "output_price": 2500}}))
 
 
 class Meter:
@@ -47,9 +52,16 @@ class Followed:
     """A call up to some point, ended by some error."""
 
     def __init__(
-        self, clock: FakeClock, error: BaseException | None = None, *, until: str = "begun", meter: Meter | None = None
+        self,
+        clock: FakeClock,
+        error: BaseException | None = None,
+        *,
+        until: str = "begun",
+        meter: Meter | None = None,
+        reserved: Amounts = NOTHING,
     ) -> None:
         settlement, self.ledger, self.observed = make_settlement(clock)
+        self.permit = GivenPermit(0.25, reserved)
         record = settlement.follow(make_call(clock))
         self.during = -1
         raised: BaseException | None = None
@@ -70,7 +82,7 @@ class Followed:
             ("begun", lambda: None),
             ("authenticated", lambda: record.authenticated("key_1")),
             ("received", lambda: record.received(REQUEST, 120)),
-            ("dispatched", lambda: record.dispatched(PLAN, 0.25)),
+            ("dispatched", lambda: self._dispatch(record)),
             ("metered", lambda: record.metered_by(meter or Meter())),
             ("answering", record.answering),
             ("first_token", record.first_token),
@@ -82,6 +94,10 @@ class Followed:
             step()
             if name == until:
                 return
+
+    def _dispatch(self, record: Record) -> None:
+        record.planned(PLAN)
+        record.dispatched(PLAN, self.permit)
 
 
 def cancelled(*args: object) -> asyncio.CancelledError:
@@ -233,3 +249,57 @@ def test_the_ledger_is_told_before_the_block_is_left(clock: FakeClock) -> None:
         follow()
     assert isinstance(ledger, Ledger)
     assert ledger.event.cause is Cause.BAD_REQUEST
+
+
+def test_budgets_hear_what_the_call_took(clock: FakeClock) -> None:
+    usage = Usage(input_tokens=10, output_tokens=4)
+    assert Followed(clock, until="completed", meter=Meter(usage, 123)).permit.settled == [(123, 1.0, 14, 1)]
+
+
+def test_a_charge_that_nobody_told_is_reckoned_by_the_models_prices(clock: FakeClock) -> None:
+    event = Followed(clock, until="completed", meter=Meter(Usage(input_tokens=10))).event
+    assert (event.nano_aiu, event.nano_aiu_estimated) == (None, False), "nothing is known of the model's prices"
+    settlement, ledger, _ = make_settlement(clock)
+    with settlement.follow(make_call(clock)) as record:
+        record.planned(Plan(PRICED, PLAN.route, 1.0))
+        record.dispatched(Plan(PRICED, PLAN.route, 1.0), GivenPermit())
+        record.metered_by(Meter(Usage(input_tokens=10, output_tokens=2)))
+        record.completed()
+    assert (ledger.event.nano_aiu, ledger.event.nano_aiu_estimated) == (10 * 500_000 + 2 * 2_500_000, True)
+
+
+@pytest.mark.parametrize("error", [cancelled(CLIENT_GONE), cancelled("stopped"), UpstreamCut("x")])
+def test_a_call_whose_usage_is_not_known_counts_as_it_was_reserved(clock: FakeClock, error: BaseException) -> None:
+    followed = Followed(clock, error, until="dispatched", reserved=(5_000, 1.0, 700, 1))
+    event = followed.event
+    assert (event.usage_unknown, event.estimated_tokens, event.nano_aiu, event.nano_aiu_estimated) == (
+        True, 700, 5_000, True,
+    )  # fmt: skip
+    assert (event.input_tokens, event.output_tokens) == (0, 0)
+    assert followed.permit.settled == [(5_000, 0.0, 700, 1)]
+
+
+def test_a_call_that_copilot_refused_took_nothing_but_a_request(clock: FakeClock) -> None:
+    followed = Followed(clock, UpstreamRateLimited("x"), until="dispatched", reserved=(5_000, 1.0, 700, 1))
+    assert followed.permit.settled == [(0, 0.0, 0, 1)]
+    assert (followed.event.estimated_tokens, followed.event.nano_aiu) == (0, None)
+
+
+def test_the_begin_record_says_what_was_reserved(clock: FakeClock) -> None:
+    """It is all that is known of a call that is killed with the gateway."""
+    followed = Followed(clock, cancelled("stopped"), until="dispatched", reserved=(5_000, 1.0, 700, 1))
+    [begun] = followed.ledger.begun
+    assert (begun.nano_aiu, begun.premium_requests, begun.estimated_tokens, begun.usage_unknown) == (
+        5_000, 1.0, 700, True,
+    )  # fmt: skip
+
+
+def test_what_is_only_observed_is_noted_from_the_door_to_the_budget(clock: FakeClock) -> None:
+    settlement, ledger, _ = make_settlement(clock)
+    with settlement.follow(make_call(clock)) as record:
+        record.authenticated("key_1", ("cidrs",))
+        record.received(REQUEST, 120)
+        record.planned(Plan(PLAN.model, PLAN.route, 1.0, is_out_of_scope=True))
+        record.dispatched(PLAN, GivenPermit(notes=("rpm", "credits:day")))
+        record.completed()
+    assert ledger.event.would_limit == "cidrs,models,rpm,credits:day"

@@ -19,10 +19,11 @@ FIELDS = {
     "stream", "status", "cause", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens",
     "reasoning_tokens", "usage_unknown", "nano_aiu", "premium_requests", "initiator", "effort", "queue_seconds",
     "time_to_first_token", "duration", "bytes_in", "bytes_out",
+    "nano_aiu_estimated", "estimated_tokens", "would_limit",
 }  # fmt: skip
 SUMS = {
     "requests", "errors", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens",
-    "reasoning_tokens", "credits", "premium_requests",
+    "reasoning_tokens", "credits", "premium_requests", "would_limit",
 }  # fmt: skip
 TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
 LONG = "The quick brown fox jumps over the lazy dog. " * 200
@@ -353,7 +354,8 @@ def sum_up(events: list[dict[str, Any]]) -> dict[str, Any]:
     """What a report should say of these events. That a client left is no error."""
     errors = [event for event in events if event["cause"] not in {"ok", "client_aborted"}]
     sums: dict[str, Any] = {"requests": len(events), "errors": len(errors)}
-    for name in SUMS - {"requests", "errors", "credits"}:
+    sums["would_limit"] = sum(event["would_limit"] is not None for event in events)
+    for name in SUMS - {"requests", "errors", "credits", "would_limit"}:
         sums[name] = sum(event[name] for event in events)
     sums["credits"] = sum(event["nano_aiu"] or 0 for event in events) / 1e9
     return sums

@@ -11,7 +11,7 @@ from copilot_api.errors import StorageUnavailable
 from copilot_api.keys.changes import KeyChanges
 from copilot_api.keys.index import MAX_AGE_SECONDS, KeyIndex
 from copilot_api.keys.models import ApiKey, Tier
-from copilot_api.keys.repository import KeySecret
+from copilot_api.keys.repository import KeySecret, SignedEdit
 from tests.fakes import FakeClock
 
 
@@ -46,6 +46,9 @@ class Secrets:
     def recover_admin(
         self, key: ApiKey, secret: KeySecret, event: AuditEvent, *, revoke_others: bool
     ) -> tuple[str, ...]:
+        raise NotImplementedError
+
+    def update_key(self, key_id: str, edit: SignedEdit) -> ApiKey | None:
         raise NotImplementedError
 
     def rotate_key(self, secret: KeySecret, old_end_at: datetime, event: AuditEvent) -> bool:

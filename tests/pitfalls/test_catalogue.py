@@ -21,7 +21,7 @@ from copilot_api.gateway.surfaces import CHAT_SURFACE, GEMINI_SURFACE, MESSAGES_
 from copilot_api.protocols.base import AnswerHead, Envelope
 from copilot_api.upstream.catalog import Catalog
 from tests.fakes import FakeClock
-from tests.gateway.calls import KeptAnswer, StubReply, make_call, make_key, make_model, make_settlement
+from tests.gateway.calls import GivenPermit, KeptAnswer, StubReply, make_call, make_key, make_model, make_settlement
 
 TESTS = Path(__file__).parent.parent
 HEAD = AnswerHead(model="m", request_id="req_1", now=1_780_000_000)
@@ -125,7 +125,8 @@ def test_pitfall_112_a_stream_where_a_whole_answer_was_due_is_gathered(
 
     async def relay() -> None:
         with settlement.follow(make_call(clock)) as record:
-            record.dispatched(made, 0.0)
+            record.planned(made)
+            record.dispatched(made, GivenPermit())
             await relay_whole(StubReply(STREAMS[upstream]), made.route, HEAD, record, answer)
 
     asyncio.run(relay())

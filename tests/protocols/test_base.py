@@ -1,10 +1,20 @@
 """What the protocols share, and that each keeps the shared contract."""
 
+import math
+
 import msgspec
 import pytest
 
 from copilot_api.protocols import embeddings
-from copilot_api.protocols.base import AnswerHead, AnswerMeter, ModelTraits, ParsedRequest, StreamRelay, Usage
+from copilot_api.protocols.base import (
+    AnswerHead,
+    AnswerMeter,
+    ModelTraits,
+    ParsedRequest,
+    StreamRelay,
+    Usage,
+    output_limit_of,
+)
 from copilot_api.protocols.chat import request as chat_request
 from copilot_api.protocols.chat import response as chat_response
 from copilot_api.protocols.chat.stream import ChatStream
@@ -28,7 +38,21 @@ def test_every_protocols_request_is_a_parsed_request() -> None:
         assert request.initiator in {"user", "agent"}
         assert request.has_images is False
         assert request.effort is None
+        assert request.output_limit in {None, 0}
         assert b'"other"' in request.render(ModelTraits(id="other")).body
+
+
+@pytest.mark.parametrize(
+    ("given", "limit"),
+    [
+        (None, None), (0, 0), (1, 1), (10**30, 10**30), (5.0, 5), (-1, None), (-0.5, None), (0.5, None),
+        (math.inf, None), (-math.inf, None), (math.nan, None),
+    ],
+)  # fmt: skip
+def test_an_output_limit_is_a_whole_number_of_tokens(given: float | None, limit: int | None) -> None:
+    found = output_limit_of(given)
+    assert found == limit
+    assert found is None or isinstance(found, int)
 
 
 def test_every_protocols_answer_is_a_meter() -> None:

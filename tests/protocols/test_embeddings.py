@@ -69,6 +69,7 @@ def test_what_else_was_asked_for_survives() -> None:
 def test_an_embeddings_call_is_the_users_and_never_streamed() -> None:
     request = parse_request(source())
     assert (request.initiator, request.is_streamed, request.has_images, request.effort) == ("user", False, False, None)
+    assert request.output_limit == 0
 
 
 @pytest.mark.parametrize(

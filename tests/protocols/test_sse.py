@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from copilot_api.protocols.sse import MAX_EVENT_BYTES, Event, EventTooLarge, SseDecoder, render_comment, render_event
+from copilot_api.protocols.sse import (
+    KEEP_ALIVE,
+    MAX_COMMENT_CHARACTERS,
+    MAX_EVENT_BYTES,
+    Event,
+    EventTooLarge,
+    SseDecoder,
+    render_comment,
+    render_event,
+)
 
 PROPERTY = settings(derandomize=True, deadline=None, database=None)
 
@@ -164,4 +173,25 @@ def test_what_is_rendered_decodes_to_itself(data: bytes, name: str | None) -> No
 
 
 def test_a_comment_says_nothing() -> None:
-    assert decode(render_comment("keep-alive"), render_event(b"1")) == [Event(b"1")]
+    assert render_comment(KEEP_ALIVE) == b": keep-alive\n\n"
+    assert decode(render_comment(KEEP_ALIVE), render_event(b"1")) == [Event(b"1")]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("queued: place 3, waited 5 s, about 10 s to go", b": queued: place 3, waited 5 s, about 10 s to go"),
+        ("x\n\ndata: {}\r\n\revent: y", b": x??data: {}???event: y"),
+        ("é\u2028\x00\x7f\ud800", b": ?????"),
+        ("x" * 300, b": " + b"x" * MAX_COMMENT_CHARACTERS),
+        ("", b": "),
+    ],
+)
+def test_a_comment_is_one_line_of_plain_text(text: str, line: bytes) -> None:
+    assert render_comment(text) == line + b"\n\n"
+
+
+@settings(PROPERTY, max_examples=100)
+@given(text=st.text(max_size=300))
+def test_no_comment_is_an_event(text: str) -> None:
+    assert decode(render_comment(text), render_event(b"1")) == [Event(b"1")]

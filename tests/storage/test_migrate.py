@@ -1,20 +1,30 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
+from copilot_api.audit.log import AuditLog
 from copilot_api.errors import StorageUnavailable
+from copilot_api.keys.models import KeyPolicy
 from copilot_api.storage.database import Database
+from copilot_api.storage.keys import SqlKeyRepository
 from copilot_api.storage.migrate import OURS, Migrations, SchemaTooNew, upgrade
 from copilot_api.storage.schema import metadata
 from copilot_api.storage.sqlite import open_sqlite
+from copilot_api.storage.stops import SqlStopRepository
+from copilot_api.storage.usage import SqlUsageRepository
+from copilot_api.usage.repository import Group
+from tests.fakes import FakeClock
 
 REVISION = """
 from alembic import op
@@ -76,6 +86,71 @@ def test_an_older_database_is_copied_first_then_migrated(database: Database, tmp
     assert "of_one" in tables(copy)
     assert "of_two" not in tables(copy)
     copy.close()
+
+
+def migrate_to(database: Database, revision: str) -> None:
+    """The schema as an older version of the program made it."""
+    with database.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(OURS.directory))
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+OLDER = Migrations(OURS.directory, ("0001",))
+OLD_EVENT = (
+    "INSERT INTO usage_events (request_id, at, key_id, client, endpoint, stream, status, cause, input_tokens,"
+    " output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, usage_unknown, nano_aiu,"
+    " premium_requests, identity_id, queue_seconds, duration, bytes_in, bytes_out) VALUES"
+    " ('req_1', 1782864000000000, 'key_a', 'curl', '/v1/messages', 1, 200, 'ok', 100, 20, 90, 0, 5, 0, 5000,"
+    " 0.33, 'default', 0, 1.5, 10, 20)"
+)
+OLD_KEY = (
+    "INSERT INTO api_keys (id, label, tier, prefix, policy, created_at)"
+    " VALUES ('key_a', 'ci', 'client', 'sk-cap-x', '{\"models\":[\"gpt-5-mini\"]}', 1782864000000000)"
+)
+
+
+def test_what_an_older_version_stored_is_kept_and_counts(database: Database, tmp_path: Path) -> None:
+    """Its events have no estimates and were not observed; its keys have no limits; nobody is stopped."""
+    migrate_to(database, "0001")
+    with database.begin() as connection:
+        connection.exec_driver_sql(OLD_EVENT)
+        connection.exec_driver_sql(OLD_KEY)
+    upgrade(database)
+    usage = SqlUsageRepository(database)
+    since, until = datetime(2026, 7, 1, tzinfo=UTC), datetime(2026, 7, 2, tzinfo=UTC)
+    (event,) = usage.list_events(since, until)
+    assert (event.request_id, event.input_tokens, event.nano_aiu, event.key_id) == ("req_1", 100, 5000, "key_a")
+    assert (event.nano_aiu_estimated, event.estimated_tokens, event.would_limit) == (False, 0, None)
+    assert usage.spent("key_a", since, until) == (5000, 0.33, 120, 1)
+    assert usage.totals(since, until, Group.KEY)[0].would_limit == 0
+    audit = AuditLog(tmp_path / "audit.jsonl", FakeClock())
+    (key,) = SqlKeyRepository(database, audit).list_keys()
+    assert key.policy == KeyPolicy(models=("gpt-5-mini",))
+    assert SqlStopRepository(database, audit).find_stop("default") is None
+    assert usage.add_events([msgspec.structs.replace(event, request_id="req_2", would_limit="rpm")]) == 1
+
+
+def test_the_older_version_finds_its_copy_as_it_was(database: Database, tmp_path: Path) -> None:
+    migrate_to(database, "0001")
+    with database.begin() as connection:
+        connection.exec_driver_sql(OLD_EVENT)
+    kept = upgrade(database)
+    assert kept == tmp_path / "copilot-api.db.before-0002"
+    copy = open_sqlite(kept)
+    assert "identity_stops" not in tables(copy)
+    assert upgrade(copy, OLDER) is None, "there is nothing to do for it"
+    with copy.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM usage_events")) == 1
+    copy.close()
+
+
+def test_the_older_version_refuses_what_is_migrated(database: Database) -> None:
+    """It would store events without what budgets go by."""
+    upgrade(database)
+    with pytest.raises(SchemaTooNew, match="0002"):
+        upgrade(database, OLDER)
 
 
 def test_a_migration_that_fails_changes_nothing_and_can_be_tried_again(database: Database, tmp_path: Path) -> None:

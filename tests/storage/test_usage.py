@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from copilot_api.admission.budget import NOTHING
 from copilot_api.usage.models import Cause, UsageEvent
 from copilot_api.usage.repository import Group
 from tests.stored import Stored
@@ -47,6 +48,9 @@ def test_an_event_comes_back_as_it_was_stored(stored: Stored) -> None:
         duration=2.75,
         bytes_in=10,
         bytes_out=20,
+        nano_aiu_estimated=True,
+        estimated_tokens=1_600,
+        would_limit="cidrs,rpm,all:credits:day",
     )
     empty = make_event(2)
     assert stored.usage.add_events([full, empty]) == 2
@@ -142,9 +146,100 @@ def test_sums_add_up_everything_and_tell_errors_from_hang_ups(stored: Stored) ->
             make_event(3, cause=Cause.CLIENT_ABORTED, status=0),
             make_event(4, cause=Cause.UPSTREAM_CUT, status=200),
             make_event(5, cause=Cause.RATE_LIMITED, status=429),
-            make_event(6, cause=Cause.CLIENT_ABORTED, status=499),
+            make_event(6, cause=Cause.CLIENT_ABORTED, status=499, would_limit="rpm,tpm"),
+            make_event(7, would_limit="credits:day"),
         ]
     )
     (row,) = stored.usage.totals(START, END, Group.MODEL)
-    assert (row.requests, row.errors, row.nano_aiu, row.premium_requests) == (6, 3, 5, 0.5)
+    assert (row.requests, row.errors, row.nano_aiu, row.premium_requests) == (7, 3, 5, 0.5)
+    assert row.would_limit == 2, "calls, not limits"
     assert {getattr(row, name) for name in tokens} == {20}
+
+
+# What budgets ask -------------------------------------------------------------------------------------------------
+
+
+def sent(number: int, **fields: Any) -> UsageEvent:
+    """A call of `key_a` that went upstream."""
+    values: dict[str, Any] = {"key_id": "key_a", "identity_id": "default", **fields}
+    return make_event(number, **values)
+
+
+def test_what_was_spent_is_the_sum_of_what_went_upstream(stored: Stored) -> None:
+    """Input counts with what was cached of it, output with reasoning, and an unknown usage as it was estimated."""
+    stored.usage.add_events(
+        [
+            sent(1, input_tokens=100, output_tokens=20, cache_read_tokens=90, reasoning_tokens=15, nano_aiu=5_000),
+            sent(2, usage_unknown=True, estimated_tokens=1_600, nano_aiu=7, nano_aiu_estimated=True),
+            sent(3, cause=Cause.UPSTREAM_CUT, output_tokens=3, premium_requests=0.33, nano_aiu=None),
+            sent(4, cause=Cause.INTERRUPTED, status=0, premium_requests=1.0),
+        ]
+    )
+    nano_aiu, premium_requests, tokens, requests = stored.usage.spent("key_a", START, END)
+    assert (nano_aiu, tokens, requests) == (5_007, 1_723, 4)
+    assert premium_requests == pytest.approx(1.33)
+
+
+def test_what_never_went_upstream_spent_nothing(stored: Stored) -> None:
+    stored.usage.add_events(
+        [
+            sent(1, identity_id=None, cause=Cause.RATE_LIMITED, status=429, input_tokens=5),
+            sent(2, identity_id=None, cause=Cause.OVER_BUDGET, status=429),
+            sent(3, identity_id=None, cause=Cause.MODEL_NOT_FOUND, status=404),
+        ]
+    )
+    assert stored.usage.spent("key_a", START, END) == NOTHING
+    assert stored.usage.spent(None, START, END) == NOTHING
+
+
+def test_where_nothing_is_nothing_was_spent(stored: Stored) -> None:
+    spent = stored.usage.spent("key_a", START, END)
+    assert spent == NOTHING
+    assert [type(amount) for amount in spent] == [int, float, int, int]
+
+
+def test_what_was_spent_is_of_one_key_or_of_all(stored: Stored) -> None:
+    stored.usage.add_events(
+        [
+            sent(1, input_tokens=1),
+            sent(2, input_tokens=10, key_id="key_b"),
+            sent(3, input_tokens=100, key_id="anonymous"),
+            sent(4, input_tokens=1_000, key_id=None),
+        ]
+    )
+    assert stored.usage.spent("key_a", START, END)[2:] == (1, 1)
+    assert stored.usage.spent("key_c", START, END) == NOTHING
+    assert stored.usage.spent(None, START, END)[2:] == (1_111, 4)
+
+
+def test_what_was_spent_is_of_the_period_from_its_first_moment_to_before_its_last(stored: Stored) -> None:
+    """To the microsecond: what comes at the last counts with the process that began then."""
+    day = timedelta(days=1)
+    instant = timedelta(microseconds=1)
+    moments = [START - instant, START, START + day - instant, START + day]
+    stored.usage.add_events([sent(number, at=at, input_tokens=10**number) for number, at in enumerate(moments)])
+    assert stored.usage.spent("key_a", START, START + day)[2:] == (110, 2)
+    assert stored.usage.spent(None, START, START + day)[2:] == (110, 2)
+
+
+def test_absurd_numbers_keep_no_budget_from_being_known(stored: Stored) -> None:
+    """Sums of integers overflow, and that is an error."""
+    absurd = {"nano_aiu": 10**30, "input_tokens": 10**30, "output_tokens": 10**30}
+    stored.usage.add_events([sent(number, **absurd) for number in range(3)])
+    nano_aiu, _, tokens, requests = stored.usage.spent("key_a", START, END)
+    assert (nano_aiu, tokens, requests) == (3 * 2**63, 6 * 2**63, 3)
+
+
+def test_what_was_spent_is_exact_up_to_millions_of_credits(stored: Stored) -> None:
+    stored.usage.add_events([sent(1, nano_aiu=9_000_000_000_000_001), sent(2, nano_aiu=1)])
+    assert stored.usage.spent("key_a", START, END)[0] == 9_000_000_000_000_002
+
+
+def test_asking_what_was_spent_uses_an_index(stored: Stored) -> None:
+    """A month has millions of events, and the first call of a key waits for this."""
+    with closing(sqlite3.connect(stored.directory.database)) as connection:
+        statement = "EXPLAIN QUERY PLAN SELECT sum(nano_aiu) FROM usage_events WHERE at >= 1 AND at < 2"
+        plan = str(connection.execute(statement + " AND key_id = 'a' AND identity_id IS NOT NULL").fetchall())
+        assert "ix_usage_events_key_id_at" in plan
+        plan = str(connection.execute(statement + " AND identity_id IS NOT NULL").fetchall())
+        assert "ix_usage_events_at" in plan

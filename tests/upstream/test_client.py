@@ -1,21 +1,25 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from copilot_api.errors import (
+    AccountFlagged,
     GatewayError,
     UpstreamCut,
     UpstreamFailed,
     UpstreamForbidden,
     UpstreamRateLimited,
     UpstreamRefused,
+    UpstreamStopped,
     UpstreamTimeout,
     UpstreamUnauthorized,
 )
 from copilot_api.upstream.auth import CopilotSession, CopilotSessions
+from copilot_api.upstream.brake import Brake, Stop
 from copilot_api.upstream.client import (
     BACKOFF_SECONDS,
     ERROR_SECONDS,
@@ -186,10 +190,30 @@ class FakeSessions(CopilotSessions):
         self._given = CopilotSession(f"tid={len(self.refused)}", API, float("inf"), float("inf"))
 
 
+ANSWERED = ("answered", 0.0)
+
+
+class ToldBrake(Brake):
+    """A brake that remembers what it is told: an error by its type and the seconds since its attempt began."""
+
+    def __init__(self) -> None:
+        super().__init__(8)
+        self.told: list[tuple[type[GatewayError] | str, float]] = []
+
+    def answered(self, now: float) -> None:
+        super().answered(now)
+        self.told.append(ANSWERED)
+
+    def refused(self, error: GatewayError, began: float, now: float) -> None:
+        super().refused(error, began, now)
+        self.told.append((type(error), now - began))
+
+
 def opened(
     *outcomes: Outcome,
     request: UpstreamRequest = REQUEST,
     on_silence: Callable[[], Awaitable[None]] | None = None,
+    brake: Brake | None = None,
     **options: Any,
 ) -> tuple[Reply | GatewayError, FakeTransport, FakeSessions]:
     """What comes of one call."""
@@ -197,7 +221,8 @@ def opened(
     async def test(clock: VirtualClock) -> tuple[Reply | GatewayError, FakeTransport, FakeSessions]:
         transport, sessions = FakeTransport(list(outcomes), **options), FakeSessions(clock)
         try:
-            return await CopilotClient(transport, sessions, clock).open(request, on_silence), transport, sessions
+            client = CopilotClient(transport, sessions, clock, brake or Brake(8))
+            return await client.open(request, on_silence), transport, sessions
         except GatewayError as error:
             return error, transport, sessions
 
@@ -241,10 +266,12 @@ def test_a_stream_asks_for_events_and_images_are_announced() -> None:
 def test_without_a_session_nothing_is_sent() -> None:
     async def test(clock: VirtualClock) -> None:
         transport = FakeTransport([])
-        client = CopilotClient(transport, FakeSessions(clock, UpstreamForbidden("no Copilot")), clock)
+        sessions, brake = FakeSessions(clock, UpstreamForbidden("no Copilot")), ToldBrake()
+        client = CopilotClient(transport, sessions, clock, brake)
         with pytest.raises(UpstreamForbidden):
             await client.open(REQUEST)
         assert transport.sent == []
+        assert brake.told == []
 
     run_virtually(test)
 
@@ -252,7 +279,7 @@ def test_without_a_session_nothing_is_sent() -> None:
 def test_a_new_session_is_used_from_the_next_call_on() -> None:
     async def test(clock: VirtualClock) -> None:
         transport, sessions = FakeTransport([FakeReply(), FakeReply()]), FakeSessions(clock)
-        client = CopilotClient(transport, sessions, clock)
+        client = CopilotClient(transport, sessions, clock, Brake(8))
         await client.open(REQUEST)
         await sessions.renew_after(await sessions.get())
         await client.open(REQUEST)
@@ -406,7 +433,7 @@ def test_an_error_whose_body_does_not_end_is_not_awaited_for_ever() -> None:
         reply = FakeReply(403, *[SILENCE] * 100, seconds=1)
         began = clock.monotonic()
         with pytest.raises(UpstreamForbidden):
-            await CopilotClient(FakeTransport([reply]), FakeSessions(clock), clock).open(REQUEST)
+            await CopilotClient(FakeTransport([reply]), FakeSessions(clock), clock, Brake(8)).open(REQUEST)
         assert clock.monotonic() - began == pytest.approx(ERROR_SECONDS, abs=1)
         assert reply.is_closed
 
@@ -418,6 +445,100 @@ def test_an_error_whose_body_is_endless_is_read_in_part() -> None:
     error, _, _ = opened(reply)
     assert isinstance(error, UpstreamRefused)
     assert len(reply._chunks) > 1000 - MAX_ERROR_BYTES // 10_000 - 2
+
+
+# What the brake is told -------------------------------------------------------------------------------------------
+
+
+def told(*outcomes: Outcome) -> list[tuple[type[GatewayError] | str, float]]:
+    """What the brake learns of one call whose attempts come to this, each after two seconds."""
+    brake = ToldBrake()
+    opened(*outcomes, brake=brake, seconds=2.0)
+    return [(what, round(seconds, 6)) for what, seconds in brake.told]
+
+
+def test_an_answer_is_told_when_its_head_is_here() -> None:
+    assert told(FakeReply()) == [ANSWERED]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "kind"),
+    [
+        (with_status(429, b'{"error":{"message":"slow down"}}'), UpstreamRateLimited),
+        (with_status(503), UpstreamRateLimited),
+        (with_status(400, b'{"error":{"message":"slow down","code":"rate_limited"}}'), UpstreamRateLimited),
+        (with_status(403, b'{"error":{"message":"no"}}'), UpstreamForbidden),
+        (with_status(403, b'{"error":{"message":"your account was suspended"}}'), AccountFlagged),
+        (with_status(501), UpstreamFailed),
+        (with_status(200, b"<html>", content_type="text/html"), UpstreamFailed),
+        (ConnectionBroken("closed"), UpstreamFailed),
+        (NotHttp("garbage"), UpstreamFailed),
+        (SilentTooLong("no byte for 900 s"), UpstreamTimeout),
+    ],
+)
+def test_what_may_be_too_much_is_told_with_the_time_of_its_attempt(outcome: Outcome, kind: type[GatewayError]) -> None:
+    assert told(outcome) == [(kind, 2.0)]
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 404, 413, 422])
+def test_who_finds_fault_with_a_call_is_well(status: int) -> None:
+    """It has answered: that the call was wrong is not for the others to feel."""
+    replies = [with_status(status, b'{"error":{"message":"no"}}') for _ in range(2)]
+    assert told(*replies) == [ANSWERED]
+
+
+def test_only_the_last_of_several_attempts_is_told() -> None:
+    assert told(with_status(500), with_status(502), FakeReply()) == [ANSWERED]
+    assert told(ConnectFailed("refused"), ConnectionBroken("idle close", is_safe_to_repeat=True), FakeReply()) == [ANSWERED]  # fmt: skip
+    assert told(with_status(401), FakeReply()) == [ANSWERED]
+    assert told(*[with_status(500) for _ in range(3)]) == [(UpstreamFailed, 2.0)]
+    assert told(*[ConnectFailed("refused")] * 3) == [(UpstreamFailed, 0.0)]
+
+
+def test_what_goes_wrong_later_is_told_with_the_time_of_the_call() -> None:
+    async def test(clock: VirtualClock) -> None:
+        brake = ToldBrake()
+        client = CopilotClient(FakeTransport([FakeReply()]), FakeSessions(clock), clock, brake)
+        began = clock.monotonic()
+        await client.open(REQUEST)
+        await asyncio.sleep(7)
+        client.failed_later(UpstreamCut("in the middle"), began)
+        assert brake.told == [ANSWERED, (UpstreamCut, 7.0)]
+
+    run_virtually(test)
+
+
+def test_a_429_leaves_half_the_slots() -> None:
+    brake = Brake(8)
+    opened(with_status(429, retry_after="30"), brake=brake)
+    assert brake.slots(1_000.0) == 4
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.1])
+def test_nothing_is_repeated_once_the_account_is_flagged(seconds: float) -> None:
+    """By the answer to another call, while this one waits for its own or to try again."""
+    brake = ToldBrake()
+
+    async def test(clock: VirtualClock) -> None:
+        transport = FakeTransport([with_status(500), FakeReply()], seconds=1)
+        client = CopilotClient(transport, FakeSessions(clock), clock, brake)
+        calling = asyncio.get_running_loop().create_task(client.open(REQUEST))
+        await asyncio.sleep(seconds)
+        brake.stop = Stop(clock.now(), "abuse")
+        with pytest.raises(UpstreamStopped, match="abuse"):
+            await calling
+        assert len(transport.sent) == 1
+        assert brake.told == []
+
+    run_virtually(test)
+
+
+def test_nothing_is_sent_while_the_account_is_flagged() -> None:
+    brake = Brake(8)
+    brake.stop = Stop(datetime(2026, 7, 1, tzinfo=UTC), "abuse")
+    error, transport, _ = opened(FakeReply(), brake=brake)
+    assert isinstance(error, UpstreamStopped)
+    assert transport.sent == []
 
 
 # Silence and giving up --------------------------------------------------------------------------------------------
@@ -443,10 +564,11 @@ def test_a_client_that_is_found_gone_in_a_silence_ends_the_call() -> None:
         async def gone() -> None:
             raise ConnectionResetError
 
-        transport = FakeTransport([FakeReply()], silences=1)
+        transport, brake = FakeTransport([FakeReply()], silences=1), ToldBrake()
         with pytest.raises(ConnectionResetError):
-            await CopilotClient(transport, FakeSessions(clock), clock).open(REQUEST, gone)
+            await CopilotClient(transport, FakeSessions(clock), clock, brake).open(REQUEST, gone)
         assert transport.sent[0].is_closed
+        assert brake.told == [], "that is no sign of Copilot's"
 
     run_virtually(test)
 
@@ -456,8 +578,8 @@ def test_a_cancelled_call_leaves_nothing_open(seconds: float) -> None:
     """While it waits for the head, between two attempts, and in the second one."""
 
     async def test(clock: VirtualClock) -> None:
-        transport = FakeTransport([with_status(500), FakeReply()], seconds=1)
-        client = CopilotClient(transport, FakeSessions(clock), clock)
+        transport, brake = FakeTransport([with_status(500), FakeReply()], seconds=1), ToldBrake()
+        client = CopilotClient(transport, FakeSessions(clock), clock, brake)
         calling = asyncio.get_running_loop().create_task(client.open(REQUEST))
         await asyncio.sleep(seconds)
         calling.cancel()
@@ -466,6 +588,7 @@ def test_a_cancelled_call_leaves_nothing_open(seconds: float) -> None:
         await asyncio.sleep(10)
         assert all(sent.is_closed or (sent.reply is not None and sent.reply.is_closed) for sent in transport.sent)
         assert len(transport.sent) == (2 if seconds == 1.5 else 1)
+        assert brake.told == []
 
     run_virtually(test)
 

@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from copilot_api.errors import GatewayError, UpstreamFailed, UpstreamForbidden, UpstreamTimeout, UpstreamUnauthorized
+from copilot_api.errors import (
+    AccountFlagged,
+    GatewayError,
+    UpstreamFailed,
+    UpstreamForbidden,
+    UpstreamTimeout,
+    UpstreamUnauthorized,
+)
 from copilot_api.simulator.replies import load_document, recorded_token_errors
 from copilot_api.upstream import github as github_module
 from copilot_api.upstream.github import CLIENT_ID, DeviceCode, GitHub, open_session
@@ -157,6 +164,39 @@ def test_every_recorded_refusal_is_an_error_with_githubs_reason(
 
 def test_all_recorded_refusals_are_in_the_list_above() -> None:
     assert len(recorded_token_errors()) == 6
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        ("403 Forbidden", {"message": "Sorry. Your account was suspended"}),
+        ("403 Forbidden", {"error_details": {"message": "Copilot access was suspended", "url": "https://x"}}),
+        ("403 Forbidden", {"error_details": {"message": "No access", "notification_id": "suspicious_activity"}}),
+        ("401 Unauthorized", {"message": "This account has been flagged"}),
+        ("403 Forbidden", {"message": "You have triggered an abuse detection mechanism"}),
+        ("429 Too Many Requests", {"message": "You have triggered an abuse detection mechanism"}),
+        ("451 Unavailable", {"message": "blocked for abuse"}),
+    ],
+)
+def test_a_notice_of_abuse_flags_the_account(status: str, body: Any) -> None:
+    error, _ = exchange(answering(body, status))
+    assert type(error) is AccountFlagged
+    assert TOKEN not in f"{error.message}{error.actual_hint}"
+    words = body.get("message") or body["error_details"]["message"]
+    assert error.message == f"GitHub refuses Copilot to this account: {words}"
+
+
+@pytest.mark.parametrize("name", sorted(recorded_token_errors()))
+def test_no_recorded_refusal_is_taken_for_abuse(name: str) -> None:
+    reply = recorded_token_errors()[name]
+    error, _ = exchange(answering(reply.body, f"{reply.status} No"))
+    assert not isinstance(error, AccountFlagged)
+
+
+@pytest.mark.parametrize("status", ["404 No", "500 No", "502 No", "302 Found"])
+def test_words_of_abuse_in_a_failure_flag_nobody(status: str) -> None:
+    error, _ = exchange(answering({"message": "suspended for abuse"}, status))
+    assert not isinstance(error, AccountFlagged)
 
 
 def test_a_refusal_of_the_account_links_to_what_can_be_done() -> None:

@@ -1,12 +1,13 @@
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from copilot_api.errors import (
+    AccountFlagged,
     BodyTooLarge,
     GatewayError,
     UpstreamFailed,
@@ -18,7 +19,7 @@ from copilot_api.errors import (
     UpstreamUnauthorized,
 )
 from copilot_api.simulator.replies import load_document, recorded_errors
-from copilot_api.upstream.refusals import Refusal, parse_refusal, parse_retry_after
+from copilot_api.upstream.refusals import Refusal, is_abuse_signal, parse_refusal, parse_retry_after
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
@@ -211,6 +212,107 @@ def test_a_400_that_says_rate_limited_is_a_limit() -> None:
     error = parse(400, {"error": {"message": "slow down", "code": "rate_limited"}}).error
     assert isinstance(error, UpstreamRateLimited)
     assert error.retry_after == 30.0
+
+
+# Signs of abuse ---------------------------------------------------------------------------------------------------
+
+NOTICES = [
+    (403, "", "Your account has been suspended. Please contact support."),
+    (403, "", "Access to GitHub Copilot has been suspended because of suspicious activity."),
+    (403, "account_flagged", "Access denied"),
+    (403, "", "This account was flagged for review"),
+    (403, "", "Your account is BANNED from Copilot"),
+    (401, "", "Sorry. Your account was suspended."),
+    (403, "abuse_detected", ""),
+    (429, "", "You have triggered an abuse detection mechanism. Please wait a few minutes before you try again."),
+    (429, "user_abuse_limited", "Too many requests"),
+    (451, "", "Repository access blocked: abusive use"),
+]
+
+
+@pytest.mark.parametrize(("status", "code", "message"), NOTICES)
+def test_a_notice_of_abuse_is_taken_for_one(status: int, code: str, message: str) -> None:
+    assert is_abuse_signal(status, code, message)
+    refusal = parse(status, {"error": {"code": code, "message": message}})
+    assert type(refusal.error) is AccountFlagged
+    assert refusal.is_sign
+    assert not refusal.is_repeatable, "nothing more is sent"
+    assert not refusal.is_expired_credential
+    assert refusal.error.message == (message or "GitHub has flagged this account")
+
+
+@pytest.mark.parametrize("form", [lambda text: text.encode(), lambda text: json.dumps({"message": text}).encode()])
+def test_a_notice_is_found_in_any_envelope(form: Callable[[str], bytes]) -> None:
+    assert type(parse(403, form("your account was suspended")).error) is AccountFlagged
+
+
+@pytest.mark.parametrize("name", MEANINGS)
+def test_no_recorded_error_is_taken_for_abuse(name: str) -> None:
+    """A limit, a policy, a fault: a gateway that stopped for one of them would be stopped for no reason."""
+    assert not isinstance(read(name).error, AccountFlagged)
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 451])
+def test_no_recorded_message_is_taken_for_abuse_whatever_status_it_came_with(status: int) -> None:
+    for name in MEANINGS:
+        error = parse(status, recorded_errors()[name].body).error
+        assert not isinstance(error, AccountFlagged), name
+
+
+@pytest.mark.parametrize("status", [200, 400, 402, 404, 408, 413, 422, 500, 502, 503, 504])
+def test_what_a_request_is_about_is_no_notice(status: int) -> None:
+    """A refusal of the request may quote it, and a prompt may well speak of abuse."""
+    error = parse(status, {"error": {"message": "your account is suspended for abuse", "code": "abuse"}}).error
+    assert not isinstance(error, AccountFlagged)
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (429, "Too many suspicious requests, your session is suspended for a minute"),
+        (403, "Access to this model is not enabled for your organisation"),
+        (403, "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."),
+        (403, ""),
+        (429, ""),
+        (401, "unauthorized: token expired"),
+    ],
+)
+def test_a_limit_or_a_policy_is_no_notice(status: int, message: str) -> None:
+    assert not is_abuse_signal(status, "", message)
+
+
+# Signs that it is too much ----------------------------------------------------------------------------------------
+
+NO_SIGNS = {name for name, (kind, _, _, _) in MEANINGS.items() if issubclass(kind, UpstreamRefused | BodyTooLarge)} | {
+    "bodyless_400",
+    "token_expired",
+    "token_invalid",
+    "agent_authorize_url",
+    "quota_exceeded",
+    "session_quota_exceeded",
+    "free_quota_exceeded",
+    "overage_limit_reached",
+    "billing_not_configured",
+    "not_found",
+    "request_timeout",
+    "misdirected",
+    "failed_dependency",
+    "server_canceled",
+    "client_too_old",
+}
+
+
+@pytest.mark.parametrize("name", MEANINGS)
+def test_a_limit_a_policy_or_a_failure_of_copilots_own_may_be_too_much_and_nothing_else(name: str) -> None:
+    """What is wrong with the request, with the credential or with the allowance says nothing of the load."""
+    assert read(name).is_sign is (name not in NO_SIGNS)
+
+
+def test_every_limit_is_a_sign() -> None:
+    for name, (kind, _, _, _) in MEANINGS.items():
+        if kind is UpstreamRateLimited:
+            assert read(name).is_sign, name
+    assert parse(400, {"error": {"message": "slow down", "code": "rate_limited"}}).is_sign
 
 
 @pytest.mark.parametrize("text", ["Rate limit exceeded", "too many requests", "over your quota"])

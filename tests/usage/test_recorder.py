@@ -460,6 +460,50 @@ def test_a_defect_in_the_storage_does_not_end_the_recording(process: Process, re
     assert repository.causes == {"r1": "ok"}
 
 
+# Whoever needs the ledger complete --------------------------------------------------------------------------------
+
+
+def test_what_earlier_processes_left_is_waited_for(repository: MemoryUsage, spool: Path) -> None:
+    leave(spool, *[(END, ended(f"r{number}")) for number in range(2 * BATCH_EVENTS)], (BEGIN, begun("open")))
+    recorder = Process(repository, spool).recorder
+    assert not recorder.wait_caught_up(0.0)
+    recorder.start()
+    assert recorder.wait_caught_up(5.0)
+    assert len(repository.events) == 2 * BATCH_EVENTS + 1, "what was under way when it was killed is among them"
+    recorder.stop()
+
+
+def test_where_nothing_was_left_nobody_waits_long(process: Process) -> None:
+    process.recorder.start()
+    assert process.recorder.wait_caught_up(5.0)
+    assert process.recorder.wait_caught_up(0.0), "and not again"
+    process.recorder.stop()
+
+
+def test_while_the_database_is_away_the_ledger_is_not_complete(repository: MemoryUsage, spool: Path) -> None:
+    leave(spool, (END, ended("r1")))
+    recorder = Process(repository, spool).recorder
+    repository.failure = StorageUnavailable("locked")
+    recorder.start()
+    assert not recorder.wait_caught_up(0.3)
+    repository.failure = None
+    assert recorder.wait_caught_up(5.0)
+    assert repository.causes == {"r1": "ok"}
+    recorder.stop()
+
+
+def test_what_comes_meanwhile_does_not_keep_the_ledger_incomplete(process: Process, repository: MemoryUsage) -> None:
+    process.recorder.start()
+    for number in range(50):
+        process.call(f"r{number}")
+    assert process.recorder.wait_caught_up(5.0)
+    repository.failure = StorageUnavailable("locked")
+    process.call("later")
+    assert process.recorder.wait_caught_up(0.0), "it is a matter of what earlier processes left"
+    repository.failure = None
+    process.recorder.stop()
+
+
 # The journal is away ----------------------------------------------------------------------------------------------
 
 

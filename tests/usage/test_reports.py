@@ -19,6 +19,7 @@ SUMS = {
     "reasoning_tokens",
     "credits",
     "premium_requests",
+    "would_limit",
 }
 
 
@@ -62,6 +63,18 @@ def test_the_total_is_the_sum_of_the_rows(stored: Stored) -> None:
         total = report_usage(stored.usage, START, END, group)["total"]
         assert (total["requests"], total["errors"], total["input_tokens"]) == (3, 1, 100)
         assert (total["credits"], total["premium_requests"]) == (1.5, 0.25)
+
+
+def test_what_would_have_been_refused_is_counted_by_call(stored: Stored) -> None:
+    stored.usage.add_events(
+        [
+            UsageEvent(request_id=name, at=START.isoformat(), key_id="key_b", cause=Cause.OK, would_limit=limits)
+            for name, limits in (("d", "rpm"), ("e", "rpm,tpm,all:credits:day"), ("f", None))
+        ]
+    )
+    report = report_usage(stored.usage, START, END, Group.KEY)
+    assert [(row["group"], row["would_limit"]) for row in report["rows"]] == [("key_a", 0), ("key_b", 2)]
+    assert report["total"]["would_limit"] == 2
 
 
 def test_a_row_of_a_key_says_its_label_if_it_is_known(stored: Stored) -> None:

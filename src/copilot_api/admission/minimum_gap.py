@@ -1,6 +1,6 @@
 """A minimum time between calls (the original's `--rate-limit`): pure, on the times it is given."""
 
-from copilot_api.errors import RateLimited
+from copilot_api.errors import LimitReached, RateLimited
 
 
 class MinimumGap:
@@ -20,6 +20,7 @@ class MinimumGap:
             raise RateLimited(
                 f"the gateway lets one call through every {self._seconds:g} s",
                 retry_after=wait,
+                limit=LimitReached("rate_limit", 1, 1, f"call in {self._seconds:g} s"),
                 hint=f"wait {wait:.1f} s, or have the operator start it with --wait",
             )
         self._next_at = now + wait + self._seconds

@@ -8,6 +8,8 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
+from copilot_api.admission.models import LimitStanding
+from copilot_api.admission.service import Admission
 from copilot_api.api.door import Door
 from copilot_api.api.http_exchange import Receive, Scope, Send
 from copilot_api.api.responses import send_json
@@ -29,8 +31,15 @@ class Usage:
     """`GET /usage`."""
 
     def __init__(
-        self, door: Door, repository: UsageRepository, github: GitHub, sessions: CopilotSessions, clock: Clock
+        self,
+        door: Door,
+        repository: UsageRepository,
+        admission: Admission,
+        github: GitHub,
+        sessions: CopilotSessions,
+        clock: Clock,
     ) -> None:
+        self._admission = admission
         self._door = door
         self._repository = repository
         self._github = github
@@ -40,7 +49,7 @@ class Usage:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
-        key = await self._door.authenticate(self._door.read_head(scope))
+        key = await self._door.authenticate(self._door.read_head(scope), scope)
         if key.tier is Tier.ADMIN:
             await send_json(send, await self._fetch_quota(), is_private=True)
             return
@@ -51,7 +60,7 @@ class Usage:
             "since": report["since"],
             "until": report["until"],
             "total": report["total"],
-            "limits": [],
+            "limits": [_render_standing(standing) for standing in await self._admission.standings(key)],
         }
         await send_json(send, document, is_private=True)
 
@@ -66,6 +75,21 @@ class Usage:
         return self._quota[1]
 
 
+def _render_standing(standing: LimitStanding) -> dict[str, Any]:
+    """One limit, in its own unit, credits as credits. What is reserved for calls under way counts as used."""
+    used = round(standing.used, 9)
+    return {
+        "name": standing.name,
+        "scope": standing.scope,
+        "unit": standing.unit,
+        "limit": standing.limit,
+        "used": used,
+        "remaining": max(0, round(standing.limit - used, 9)),
+        "resets_at": standing.resets_at.isoformat(timespec="seconds") if standing.resets_at else None,
+        "mode": "observed" if standing.is_observed else "enforced",
+    }
+
+
 class Token:
     """`GET /token`, for tools that talk to Copilot themselves. Admin keys only: whoever has it acts as the account."""
 
@@ -75,6 +99,6 @@ class Token:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
-        await self._door.authenticate_admin(self._door.read_head(scope))
+        await self._door.authenticate_admin(self._door.read_head(scope), scope)
         session = await self._sessions.get()
         await send_json(send, {"token": session.bearer, "api": session.api}, is_private=True)

@@ -1,11 +1,19 @@
 """The door: who is calling. Every protected endpoint goes through it, and through it only."""
 
 import urllib.parse
+from dataclasses import dataclass
 
 from copilot_api.api.http_exchange import Scope
-from copilot_api.api.intake import RequestHead, client_program, find_secret, refuse_foreign_page
+from copilot_api.api.intake import (
+    Networks,
+    RequestHead,
+    client_address,
+    client_program,
+    find_secret,
+    refuse_foreign_page,
+)
 from copilot_api.clock import Clock
-from copilot_api.errors import AdminRequired, Unauthorized
+from copilot_api.errors import AddressNotAllowed, AdminRequired, Unauthorized
 from copilot_api.keys.models import ApiKey, Tier
 from copilot_api.keys.service import KeyService
 
@@ -13,10 +21,22 @@ _MAX_CLIENTS = 512
 _MAX_AGENT_BYTES = 256
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls."""
+
+    key: ApiKey
+    would_limit: tuple[str, ...] = ()
+    """What would have refused them at the door, were it not only observed."""
+
+
 class Door:
     """Recognises callers. With authentication off everybody is the same client key, but no page of another site is."""
 
-    def __init__(self, keys: KeyService, clock: Clock, *, is_open: bool, is_local: bool = True) -> None:
+    def __init__(
+        self, keys: KeyService, clock: Clock, *, is_open: bool, is_local: bool = True, trusted: Networks = ()
+    ) -> None:
+        self._trusted = trusted
         self._keys = keys
         self._clock = clock
         self._is_open = is_open
@@ -42,8 +62,23 @@ class Door:
                 self._clients[user_agent] = name
         return name
 
-    async def authenticate(self, head: RequestHead) -> ApiKey:
-        """The caller's key. Raises `Unauthorized`."""
+    async def authenticate(self, head: RequestHead, scope: Scope) -> ApiKey:
+        """The caller's key. Raises `Unauthorized`, or `AddressNotAllowed`."""
+        return (await self.enter(head, scope)).key
+
+    async def enter(self, head: RequestHead, scope: Scope) -> Caller:
+        """Who calls, and what would have refused them here. Raises as `authenticate` does."""
+        key = await self._recognise(head)
+        if not key.policy.cidrs:
+            return Caller(key)
+        address = client_address(scope, head, self._trusted)
+        if key.policy.allows_address(address):
+            return Caller(key)
+        if key.policy.observes("cidrs"):
+            return Caller(key, ("cidrs",))
+        raise AddressNotAllowed(f"this key may not be used from {address or 'an unknown address'}")
+
+    async def _recognise(self, head: RequestHead) -> ApiKey:
         if self._keys.needs_refresh():
             await self._keys.refresh()
         secret = find_secret(head)
@@ -55,9 +90,9 @@ class Door:
         self._keys.mark_used(key.id, now)
         return key
 
-    async def authenticate_admin(self, head: RequestHead) -> ApiKey:
+    async def authenticate_admin(self, head: RequestHead, scope: Scope) -> ApiKey:
         """The caller's admin key. Raises `Unauthorized` or `AdminRequired`."""
-        key = await self.authenticate(head)
+        key = await self.authenticate(head, scope)
         if key is self._everybody:
             raise Unauthorized("this endpoint needs an admin key, also while authentication is off")
         if key.tier is not Tier.ADMIN:

@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable
 from copilot_api.api.door import Door
 from copilot_api.api.errors import OPENAI, ErrorForm, new_request_id
 from copilot_api.api.http_exchange import EXCHANGE, Exchange, Receive, Scope, Send
-from copilot_api.api.intake import RequestHead, read_body
+from copilot_api.api.intake import RequestHead, is_batch, read_body
 from copilot_api.clock import Clock
-from copilot_api.errors import GatewayError, InternalError, ShuttingDown
+from copilot_api.errors import GatewayError, InternalError, Rate, ShuttingDown
 from copilot_api.gateway.call import Call
 from copilot_api.gateway.exchange import Gateway
 from copilot_api.gateway.settlement import CLIENT_GONE, Record
@@ -78,13 +78,15 @@ class Endpoint:
             began=self._clock.monotonic(),
             read_body=lambda: read_body(receive, head, self._max_body_bytes, exchange),
             envelope=self._read_envelope(scope, head),
+            is_batch=is_batch(head),
         )
         if exchange is not None:
             exchange.cancel_on_disconnect()
         try:
             with self._gateway.settlement.follow(call) as record:
-                key = await self._door.authenticate(head)
-                record.authenticated(key.id)
+                caller = await self._door.enter(head, scope)
+                key = caller.key
+                record.authenticated(key.id, caller.would_limit)
                 await self._exchange(call, key, record, answer)
         except GatewayError as error:
             await answer.fail(error)
@@ -103,7 +105,18 @@ class Endpoint:
 class HttpAnswer:
     """An `Answer` over ASGI; what is sent most goes straight to the exchange where there is one."""
 
-    __slots__ = ("_errors", "_exchange", "_media_type", "_request_id", "_send", "_stream", "dropped", "is_started")
+    __slots__ = (
+        "_errors",
+        "_exchange",
+        "_media_type",
+        "_request_id",
+        "_send",
+        "_stream",
+        "dropped",
+        "has_events",
+        "is_started",
+        "rates",
+    )
 
     def __init__(self, send: Send, request_id: str, errors: ErrorForm, exchange: Exchange | None = None) -> None:
         self._send = send
@@ -113,7 +126,9 @@ class HttpAnswer:
         self._stream: StreamRelay | None = None
         self._media_type = _JSON
         self.dropped: tuple[str, ...] = ()
+        self.rates: tuple[Rate, ...] = ()
         self.is_started = False
+        self.has_events = False
 
     def begin(self, stream: StreamRelay, media_type: bytes) -> None:
         """See `Answer`."""
@@ -133,12 +148,17 @@ class HttpAnswer:
 
     async def write(self, events: bytes) -> None:
         """See `Answer`."""
+        self.has_events = True
+        await self.note(events)
+
+    async def note(self, comment: bytes) -> None:
+        """See `Answer`."""
         if self.is_started and self._exchange is not None:
-            await self._exchange.write(events)
+            await self._exchange.write(comment)
             return
         if not self.is_started:
             await self._start()
-        await self._send({"type": "http.response.body", "body": events, "more_body": True})
+        await self._send({"type": "http.response.body", "body": comment, "more_body": True})
 
     async def end(self, events: bytes) -> None:
         """See `Answer`."""
@@ -154,6 +174,7 @@ class HttpAnswer:
             await self.end(b"" if self._stream is None else self._stream.fail(error, self._request_id))
             return
         self.is_started = True
+        self.rates = error.rates or self.rates
         headers = [(b"content-type", _JSON), *self._own_headers(), *error.headers()]
         status, body = self._errors.status(error), self._errors.body(error, self._request_id)
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
@@ -167,6 +188,8 @@ class HttpAnswer:
     def _own_headers(self) -> list[tuple[bytes, bytes]]:
         request_id = self._request_id.encode()
         headers = [(name, request_id) for name in self._errors.request_id_headers]
+        if self.rates:
+            headers += self._errors.rate_headers(self.rates)
         if self.dropped:
             headers.append((DROPPED, _header_text(", ".join(self.dropped[:_MAX_DROPPED]))))
         return headers

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Container
 from dataclasses import dataclass
 
-from copilot_api.errors import GatewayError
+from copilot_api.api.rate_headers import anthropic_rate_headers, openai_rate_headers
+from copilot_api.errors import GatewayError, Rate
 from copilot_api.protocols import openai_errors
 from copilot_api.protocols.gemini import errors as gemini_errors
 from copilot_api.protocols.messages import errors as messages_errors
@@ -32,10 +33,14 @@ class ErrorForm:
     status: Callable[[GatewayError], int]
     body: Callable[[GatewayError, str], bytes]
     request_id_headers: tuple[bytes, ...] = (b"x-request-id",)
+    rate_headers: Callable[[tuple[Rate, ...]], list[tuple[bytes, bytes]]] = openai_rate_headers
+    """How the limits per minute stand, in headers."""
 
 
 OPENAI = ErrorForm(lambda error: error.actual_status, openai_errors.error_body)
-ANTHROPIC = ErrorForm(messages_errors.error_status, messages_errors.error_body, (b"x-request-id", b"request-id"))
+ANTHROPIC = ErrorForm(
+    messages_errors.error_status, messages_errors.error_body, (b"x-request-id", b"request-id"), anthropic_rate_headers
+)
 GEMINI = ErrorForm(gemini_errors.error_status, gemini_errors.error_body)
 _GEMINI_ACTIONS = {"generateContent", "streamGenerateContent", "countTokens", "embedContent", "batchEmbedContents"}
 

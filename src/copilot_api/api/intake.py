@@ -1,10 +1,13 @@
 """What the edge reads of a request: the caller's key, the program it is, and a body of bounded size."""
 
+import ipaddress
 import re
+from typing import Any
 
-from copilot_api.api.http_exchange import Exchange, Receive
+from copilot_api.api.http_exchange import Exchange, Receive, Scope
 from copilot_api.config.binding import is_loopback
 from copilot_api.errors import BadRequest, BodyTooLarge, UnsupportedMediaType
+from copilot_api.keys.models import parse_address
 
 _CLIENTS = (
     ("openai/python", "openai-python"),
@@ -36,6 +39,8 @@ _CLIENTS = (
 _LOOPBACK_ORIGIN = re.compile(rb"https?://(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?\Z")
 
 
+Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+
 RequestHead = dict[bytes, bytes]
 """A request's headers by name in lower case; of a repeated one the last."""
 
@@ -53,6 +58,43 @@ def find_secret(head: RequestHead) -> str:
     other = head.get(b"x-api-key") or head.get(b"api-key") or head.get(b"x-goog-api-key") or b""
     secret = bearer if bearer.startswith(b"sk-cap-") or not other else other
     return secret.strip().decode("latin-1")
+
+
+def is_batch(head: RequestHead) -> bool:
+    """Whether the caller lets others go first (`X-Capi-Priority: batch`)."""
+    return head.get(b"x-capi-priority", b"").strip().lower() == b"batch"
+
+
+def client_address(scope: Scope, head: RequestHead, trusted: Networks) -> str | None:
+    """
+    Where the caller is: the peer of the connection or, where that is a trusted proxy, the last address in
+    `X-Forwarded-For` that no trusted proxy has. None where nobody says.
+    """
+    client: Any = scope.get("client")
+    peer: str | None = client[0] if client else None
+    if not trusted or b"x-forwarded-for" not in head or not _is_within(peer, trusted):
+        return peer
+    # Some proxies add a line of their own instead of adding to the one that is there.
+    lines: list[bytes] = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    for text in reversed(b",".join(lines).decode("latin-1").split(",")):
+        hop = _without_port(text.strip())
+        if not hop:
+            continue
+        if not _is_within(hop, trusted):
+            return hop if parse_address(hop) is not None else None
+        peer = hop
+    return peer
+
+
+def _is_within(address: str | None, networks: Networks) -> bool:
+    found = parse_address(address)
+    return found is not None and any([found in network for network in networks])
+
+
+def _without_port(text: str) -> str:
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0] if text.count(":") == 1 else text
 
 
 def client_program(user_agent: bytes) -> str:

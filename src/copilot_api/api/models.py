@@ -43,7 +43,7 @@ class ModelList:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
         head = self._door.read_head(scope)
-        key = await self._door.authenticate(head)
+        key = await self._door.authenticate(head, scope)
         form = GEMINI_FORM if scope["path"].startswith("/v1beta") or is_google(head) else SHARED_FORM
         await self._catalog.wait_known(CATALOG_PATIENCE_SECONDS)
         models = list_models(self._catalog.current, key, self._aliases)

@@ -8,9 +8,12 @@ class Action(StrEnum):
     """Every action that is put on record; the vocabulary is closed."""
 
     KEY_ISSUED = "key.issued"
+    KEY_UPDATED = "key.updated"
     KEY_ROTATED = "key.rotated"
     KEY_REVOKED = "key.revoked"
     ADMIN_RECOVERED = "admin.recovered"
+    IDENTITY_STOPPED = "identity.stopped"
+    IDENTITY_RESUMED = "identity.resumed"
     STARTED_WITHOUT_AUTHENTICATION = "gateway.started_without_authentication"
 
 

@@ -12,10 +12,11 @@ from copilot_api.audit.log import AuditLog
 from copilot_api.cli.gateway_options import GatewayFlags, gateway_options, make_settings
 from copilot_api.cli.simulated import run_simulated
 from copilot_api.clock import SystemClock
+from copilot_api.config.budgets import parse_budget
 from copilot_api.config.loader import ConfigFile
 from copilot_api.config.paths import DataDirectory
 from copilot_api.keys.changes import KeyChanges
-from copilot_api.keys.models import Tier
+from copilot_api.keys.models import KeyPolicy, Tier
 from copilot_api.keys.service import KeyService
 from copilot_api.simulator.options import SimulatorOptions
 from copilot_api.storage.keys import SqlKeyRepository
@@ -27,6 +28,11 @@ from copilot_api.usage.models import Cause, UsageEvent
 _ACTOR = "local:demo"
 _DAYS = 14
 _PEOPLE = (("ada", "openai-python", 60), ("grace", "codex", 90), ("ci", "openai-node", 30))
+_POLICIES = {
+    "ada": KeyPolicy(rpm=60, tpm=400_000, weight=2, budgets=(parse_budget("credits:day:400"),)),
+    "grace": KeyPolicy(budgets=(parse_budget("credits:month:20000"), parse_budget("credits:day:300:observe"))),
+    "ci": KeyPolicy(("gpt-4.1", "gpt-5-mini"), rpm=30, max_in_flight=2, observe=("rpm",)),
+}
 _MODELS = (("gpt-4.1", 0.0, 0), ("claude-sonnet-4.6", 1.0, 300), ("gpt-5-mini", 0.0, 0), ("claude-opus-4.7", 3.0, 500))
 
 
@@ -61,7 +67,7 @@ def _fill(directory: DataDirectory) -> tuple[str, str]:
         repository = SqlKeyRepository(database, AuditLog(directory.audit, clock))
         keys = KeyService(repository, KeyChanges(directory.key_stamp), clock)
         admin = keys.issue("demo admin", tier=Tier.ADMIN, actor=_ACTOR)
-        issued = {label: keys.issue(label, actor=_ACTOR) for label, _, _ in _PEOPLE}
+        issued = {label: keys.issue(label, policy=_POLICIES[label], actor=_ACTOR) for label, _, _ in _PEOPLE}
         ids = {label: key.key.id for label, key in issued.items()}
         SqlUsageRepository(database).add_events(make_sample_events(ids, clock.now()))
         return admin.secret, issued["ada"].secret

@@ -24,6 +24,7 @@ from copilot_api.observability.logs import LibraryLogs, Log
 from copilot_api.storage.keys import SqlKeyRepository
 from copilot_api.storage.migrate import upgrade
 from copilot_api.storage.sqlite import open_sqlite
+from copilot_api.storage.stops import SqlStopRepository
 from copilot_api.storage.usage import SqlUsageRepository
 from copilot_api.upstream.identities import Identity
 
@@ -66,9 +67,10 @@ def prepared(
             with probing.begin():
                 pass
 
+        usage = SqlUsageRepository(database)
         yield Surroundings(
             directory=directory,
-            storage=Storage(keys, repository, SqlUsageRepository(database), probe),
+            storage=Storage(keys, repository, usage, usage, SqlStopRepository(database, audit), probe),
             identity=identity,
             clock=clock,
             observe=log,

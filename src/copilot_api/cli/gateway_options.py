@@ -1,16 +1,17 @@
 """The flags that `start` and `demo` share, and what they make of them."""
 
+import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
 
-from copilot_api.cli.options import option
+from copilot_api.cli.options import NAMES, option
 from copilot_api.config.binding import check_open_bind
 from copilot_api.config.environment import environment
-from copilot_api.config.loader import ConfigFile
-from copilot_api.config.settings import ModelAlias, Settings, UpstreamSettings
+from copilot_api.config.loader import ConfigFile, parse_budgets
+from copilot_api.config.settings import AdmissionLimits, ModelAlias, QueueSettings, Settings, UpstreamSettings
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
@@ -34,6 +35,7 @@ class GatewayFlags:
     drain_seconds: float
     tls_cert: str | None
     tls_key: str | None
+    trust_proxy: tuple[str, ...] | None = None
 
 
 def gateway_options(function: _Decorated) -> _Decorated:
@@ -94,6 +96,11 @@ def gateway_options(function: _Decorated) -> _Decorated:
                 "--tls-cert", type=click.Path(exists=True, dir_okay=False), help="Certificate chain (PEM): serve HTTPS."
             ),
             option("--tls-key", type=click.Path(exists=True, dir_okay=False), help="Its private key (PEM)."),
+            option(
+                "--trust-proxy",
+                type=NAMES,
+                help="Networks of reverse proxies whose X-Forwarded-For says where a client is, for keys with --cidr.",
+            ),
         ]
     ):
         function = decorate(function)
@@ -123,6 +130,16 @@ def make_settings(flags: GatewayFlags, config: ConfigFile) -> Settings:
         port=flags.port,
         is_open=is_open,
         max_body_bytes=config.limits.max_body_mb * 1024 * 1024,
+        limits=AdmissionLimits(
+            config.limits.default_key.rpm,
+            config.limits.default_key.tpm,
+            config.limits.default_key.max_in_flight,
+            parse_budgets(config),
+        ),
+        queue=QueueSettings(
+            config.limits.max_in_flight_per_identity, config.limits.queue_timeout_s, config.limits.max_queue_length
+        ),
+        trusted_proxies=_networks(flags.trust_proxy or ()),
         minimum_gap_seconds=flags.rate_limit,
         is_gap_waited=flags.wait,
         is_approval_manual=flags.manual,
@@ -143,3 +160,10 @@ def make_settings(flags: GatewayFlags, config: ConfigFile) -> Settings:
             is_proxied=flags.proxy_env,
         ),
     )
+
+
+def _networks(texts: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return tuple(str(ipaddress.ip_network(text, strict=False)) for text in texts)
+    except ValueError as error:
+        raise click.UsageError(f"--trust-proxy takes networks such as 10.0.0.0/8 or 127.0.0.1: {error}") from None

@@ -6,8 +6,8 @@ import json
 import shutil
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, repeat
 
 import click
 
@@ -27,6 +27,15 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
     """Print a table that fits the terminal; one that goes into a file or a pipe is as wide as it likes."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     click.echo("\n".join(render_table(columns, rows, width)))
+
+
+def print_fields(fields: Mapping[str, str | Sequence[str] | None]) -> None:
+    """Print names and values, a pair a line; further values go below the first, and without any there is no line."""
+    texts = {name: [value] if isinstance(value, str) else value for name, value in fields.items() if value}
+    width = max(map(_width, texts), default=0)
+    for name, values in texts.items():
+        for heading, value in zip(chain([name], repeat("")), values, strict=False):
+            click.echo(f"{heading.ljust(width)}{_GAP}{_text(value)}")
 
 
 def print_csv(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:

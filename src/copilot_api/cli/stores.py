@@ -17,7 +17,9 @@ from copilot_api.keys.service import KeyService
 from copilot_api.storage.keys import SqlKeyRepository
 from copilot_api.storage.migrate import upgrade
 from copilot_api.storage.sqlite import open_sqlite
+from copilot_api.storage.stops import SqlStopRepository
 from copilot_api.storage.usage import SqlUsageRepository
+from copilot_api.upstream.stops import StopRepository
 from copilot_api.usage.repository import UsageRepository
 
 
@@ -28,6 +30,7 @@ class Stores:
     clock: Clock
     keys: KeyService
     usage: UsageRepository
+    stops: StopRepository
 
 
 @contextmanager
@@ -39,10 +42,9 @@ def open_stores() -> Generator[Stores]:
     try:
         if kept := upgrade(database):
             click.echo(f"the database was brought up to date; a copy of the old one: {kept}", err=True)
-        repository = SqlKeyRepository(database, AuditLog(directory.audit, clock))
-        yield Stores(
-            clock, KeyService(repository, KeyChanges(directory.key_stamp), clock), SqlUsageRepository(database)
-        )
+        audit = AuditLog(directory.audit, clock)
+        keys = KeyService(SqlKeyRepository(database, audit), KeyChanges(directory.key_stamp), clock)
+        yield Stores(clock, keys, SqlUsageRepository(database), SqlStopRepository(database, audit))
     finally:
         database.close()
 

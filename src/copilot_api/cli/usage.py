@@ -26,6 +26,7 @@ _HEADINGS = {
     "reasoning_tokens": "reasoning",
     "credits": "credits",
     "premium_requests": "premium",
+    "would_limit": "would limit",
 }
 
 
@@ -74,6 +75,8 @@ def _print_report(
     rows = report["rows"]
     # Without a label nothing can be said of one: a model has none.
     columns = [name for name in _HEADINGS if name != "label" or labels is not None]
+    if not as_csv and not report["total"]["would_limit"]:
+        columns.remove("would_limit")  # nobody observes: a column of zeros
     if as_csv:
         print_csv(columns, ([row[name] for name in columns] for row in rows))
         return

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from copilot_api.config.budgets import Budget
 from copilot_api.observability.logs import LogFormat
 
 
@@ -34,6 +35,25 @@ Aliases = Mapping[str, ModelAlias]
 
 
 @dataclass(frozen=True, slots=True)
+class AdmissionLimits:
+    """The limits of keys that have none of their own, and the budgets of all keys together."""
+
+    rpm: int | None = None
+    tpm: int | None = None
+    max_in_flight: int | None = None
+    budgets: tuple[Budget, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSettings:
+    """How many calls of one identity are under way at once, and the line of those that wait."""
+
+    max_in_flight: int = 8
+    timeout_seconds: float = 60.0
+    max_waiting: int = 200
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that a running gateway goes by. Times are seconds."""
 
@@ -51,5 +71,9 @@ class Settings:
     """How long calls under way may still take when the gateway is told to stop."""
     tls_cert: str | None = None
     tls_key: str | None = None
+    limits: AdmissionLimits = field(default_factory=AdmissionLimits)
+    queue: QueueSettings = field(default_factory=QueueSettings)
+    trusted_proxies: tuple[str, ...] = ()
+    """The networks whose word on a client's address (`X-Forwarded-For`) is believed."""
     aliases: Aliases = field(default_factory=dict[str, ModelAlias])
     upstream: UpstreamSettings = field(default_factory=UpstreamSettings)

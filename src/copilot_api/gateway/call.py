@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from copilot_api.errors import Rate
 from copilot_api.gateway.surface import Surface
 from copilot_api.keys.models import ApiKey
 from copilot_api.protocols.base import Envelope, StreamRelay
@@ -26,6 +27,8 @@ class Call:
     read_body: Callable[[], Awaitable[bytes]]
     key: ApiKey | None = None
     envelope: Envelope = _PLAIN
+    is_batch: bool = False
+    """Whether calls that somebody waits for go first."""
 
 
 class Answer(Protocol):
@@ -35,8 +38,12 @@ class Answer(Protocol):
 
     is_started: bool
     """Whether the status is sent: from then on an error is an event, not a status."""
+    has_events: bool
+    """Whether any of a stream's own events are sent; notes and keep-alives are none."""
     dropped: tuple[str, ...]
     """What the client asked for and does not get; it is told in a header."""
+    rates: tuple[Rate, ...]
+    """How the key's limits per minute stand; told in headers."""
 
     def begin(self, stream: StreamRelay, media_type: bytes) -> None:
         """The answer will be this stream: it says how an error ends it."""
@@ -44,6 +51,10 @@ class Answer(Protocol):
 
     async def send_whole(self, body: bytes) -> None:
         """A whole answer, status 200."""
+        ...
+
+    async def note(self, comment: bytes) -> None:
+        """What tells the client of a stream that we are still here; the first one sends status 200."""
         ...
 
     async def write(self, events: bytes) -> None:

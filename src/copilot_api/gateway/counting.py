@@ -49,7 +49,7 @@ class TokenCounts:
         self._upstream = upstream
         self._count = count
         self._form = form
-        self._slots = asyncio.Semaphore(MAX_UPSTREAM)
+        self._asking = asyncio.Semaphore(MAX_UPSTREAM)
 
     async def exchange(self, call: Call, key: ApiKey, record: Record, answer: Answer) -> None:
         """Answer one question."""
@@ -81,7 +81,7 @@ class TokenCounts:
 
     async def _ask(self, call: Call, request: Any, model: Model) -> int | None:
         """Copilot's own count; None when it has none for this model, or not now."""
-        if self._form.outgoing is None or MESSAGES not in model.endpoints or self._slots.locked():
+        if self._form.outgoing is None or MESSAGES not in model.endpoints or self._asking.locked():
             return None
         outgoing = self._form.outgoing(request, model.traits)
         upstream_request = UpstreamRequest(
@@ -95,12 +95,16 @@ class TokenCounts:
             headers=outgoing.headers,
         )
         try:
-            async with self._slots, asyncio.timeout(UPSTREAM_SECONDS):
-                reply = await self._upstream.open(upstream_request)
-                try:
-                    found = msgspec.json.decode(await reply.read_all(), type=_Counted)
-                finally:
-                    reply.close()
+            # Only with a slot that nobody waits for: a count is not worth a place in the line.
+            with self._gateway.admission.slots.borrow() as is_lent:
+                if not is_lent:
+                    return None
+                async with self._asking, asyncio.timeout(UPSTREAM_SECONDS):
+                    reply = await self._upstream.open(upstream_request)
+                    try:
+                        found = msgspec.json.decode(await reply.read_all(), type=_Counted)
+                    finally:
+                        reply.close()
         except (GatewayError, TransportError, TimeoutError, msgspec.DecodeError, UnicodeDecodeError):
             return None
         return found.input_tokens

@@ -28,6 +28,8 @@ class Plan(msgspec.Struct, frozen=True):
     route: Route
     premium_requests: float
     """What the call costs on a plan that counts premium requests."""
+    is_out_of_scope: bool = False
+    """Whether the key may not use the model, and that is only observed."""
 
 
 def make_plan(request: ParsedRequest, surface: Surface, key: ApiKey, catalog: Catalog, aliases: Aliases) -> Plan:
@@ -42,6 +44,7 @@ def make_plan(request: ParsedRequest, surface: Surface, key: ApiKey, catalog: Ca
         model=model,
         route=_choose_route(request, surface, model, traits),
         premium_requests=model.multiplier if is_billed else 0.0,
+        is_out_of_scope=not is_allowed(model, request.model, key),
     )
 
 
@@ -51,7 +54,7 @@ def find_model(name: str, key: ApiKey, catalog: Catalog, aliases: Aliases) -> Mo
     model = catalog.find(name if alias is None else alias.upstream)
     if model is None:
         raise ModelNotFound(f"there is no model '{name[:100]}'", param="model")
-    if not is_allowed(model, name, key):
+    if not is_allowed(model, name, key) and not key.policy.observes("models"):
         raise ModelNotAllowed(f"this key may not use the model '{name}'", param="model")
     if not model.is_enabled:
         raise ModelNotFound(
@@ -110,5 +113,8 @@ def list_models(catalog: Catalog, key: ApiKey, aliases: Aliases) -> list[ListedM
             max_output_tokens=model.traits.max_output_tokens,
         )
         for name, model in named
-        if model is not None and model.is_enabled and model.endpoints & _SERVED and is_allowed(model, name, key)
+        if model is not None
+        and model.is_enabled
+        and model.endpoints & _SERVED
+        and (is_allowed(model, name, key) or key.policy.observes("models"))
     ]

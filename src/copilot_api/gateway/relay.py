@@ -54,8 +54,10 @@ async def _relay_events(reply: Reply, stream: StreamRelay, record: Record, answe
         while chunk := await reply.read():
             if isinstance(chunk, Silence):
                 record.answering()
-                await answer.write(held + stream.keep_alive())
-                held = b""
+                if held:
+                    await answer.write(held)
+                    held = b""
+                await answer.note(stream.keep_alive())
                 continue
             events = stream.feed(chunk)
             if is_waiting and stream.has_content:
@@ -63,7 +65,7 @@ async def _relay_events(reply: Reply, stream: StreamRelay, record: Record, answe
                 record.answering()
                 record.first_token()
                 events, held = held + events, b""
-            elif is_waiting and not answer.is_started:
+            elif is_waiting and not answer.has_events:
                 held, events = held + events, b""
             if events:
                 record.sent(len(events))

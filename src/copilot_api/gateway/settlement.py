@@ -9,6 +9,7 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
+from copilot_api.admission.service import Permit
 from copilot_api.clock import Clock
 from copilot_api.errors import GatewayError, InternalError, ShuttingDown
 from copilot_api.gateway.call import Call
@@ -17,6 +18,7 @@ from copilot_api.observability.events import CallEnded, Observer
 from copilot_api.observability.logs import strike_secrets
 from copilot_api.protocols.base import AnswerMeter, ParsedRequest
 from copilot_api.upstream.identities import DEFAULT_IDENTITY
+from copilot_api.upstream.prices import Tariff
 from copilot_api.usage.models import Cause, UsageEvent
 from copilot_api.usage.recorder import UsageRecorder
 
@@ -29,7 +31,17 @@ CLIENT_GONE = "client gone"
 class Settlement:
     """Follows calls to their end."""
 
-    def __init__(self, recorder: UsageRecorder, clock: Clock, observe: Observer, *, is_watched: bool = True) -> None:
+    def __init__(
+        self,
+        recorder: UsageRecorder,
+        clock: Clock,
+        observe: Observer,
+        *,
+        is_watched: bool = True,
+        tariff: Tariff | None = None,
+    ) -> None:
+        self.tariff = tariff or Tariff()
+        """What calls cost whose answers do not say."""
         self.is_watched = is_watched
         """Whether anybody reads a line for each call."""
         self.recorder = recorder
@@ -45,12 +57,13 @@ class Settlement:
 class Record:
     """What becomes known of one call, and its end."""
 
-    __slots__ = ("_call", "_event", "_is_dispatched", "_is_settled", "_meter", "_plan", "_settlement")
+    __slots__ = ("_call", "_event", "_is_dispatched", "_is_settled", "_meter", "_permit", "_plan", "_settlement")
 
     def __init__(self, settlement: Settlement, call: Call) -> None:
         self._settlement = settlement
         self._call = call
         self._plan: Plan | None = None
+        self._permit: Permit | None = None
         self._meter: AnswerMeter | None = None
         self._is_dispatched = False
         self._is_settled = False
@@ -92,9 +105,11 @@ class Record:
 
     # What becomes known, in this order --------------------------------------------------------------------------
 
-    def authenticated(self, key_id: str) -> None:
-        """Who calls."""
+    def authenticated(self, key_id: str, would_limit: tuple[str, ...] = ()) -> None:
+        """Who calls, and what would have refused them at the door, were it not only observed."""
         self._event.key_id = key_id
+        if would_limit:
+            self._note(would_limit)
 
     def received(self, request: ParsedRequest, size: int) -> None:
         """What is asked for."""
@@ -103,14 +118,26 @@ class Record:
         event.model = request.model
         event.effort = request.effort if request.effort in _EFFORTS else None
 
-    def dispatched(self, plan: Plan, queue_seconds: float) -> None:
-        """The call is admitted and goes upstream now. From here on it is in the ledger, whatever happens to us."""
+    def planned(self, plan: Plan) -> None:
+        """What is to be done; whether it may be is not known yet."""
         self._plan = plan
+        if plan.is_out_of_scope:
+            self._note(("models",))
+
+    def dispatched(self, plan: Plan, permit: Permit) -> None:
+        """The call is admitted and goes upstream now. From here on it is in the ledger, whatever happens to us."""
+        permit.is_dispatched = True
+        self._permit = permit
         event = self._event
         event.identity_id = DEFAULT_IDENTITY
         event.upstream_model, event.upstream_endpoint = plan.model.id, plan.route.upstream_endpoint
-        event.queue_seconds = queue_seconds
-        event.usage_unknown = True
+        event.queue_seconds = permit.queue_seconds
+        if permit.would_limit:
+            self._note(permit.would_limit)
+        # What the call is taken to have cost if this is the last that we get to say.
+        event.nano_aiu, _, event.estimated_tokens, _ = permit.reserved
+        event.premium_requests = plan.premium_requests
+        event.usage_unknown = event.nano_aiu_estimated = True
         self._is_dispatched = True
         self._settlement.recorder.begin(event)
 
@@ -145,21 +172,45 @@ class Record:
             # Anything may stand there, a key in the wrong field too.
             event.model = strike_secrets(event.model[:_MAX_NAME])
         event.duration = round(settlement.clock.monotonic() - self._call.began, 6)
-        if meter is not None:
-            event.nano_aiu = meter.nano_aiu
-            if meter.usage is not None:
-                usage = meter.usage
-                event.usage_unknown = False
-                event.input_tokens, event.output_tokens = usage.input_tokens, usage.output_tokens
-                event.cache_read_tokens, event.cache_write_tokens = usage.cache_read_tokens, usage.cache_write_tokens
-                event.reasoning_tokens = usage.reasoning_tokens
-        if self._plan is not None and (event.time_to_first_token is not None or cause is Cause.OK):
-            event.premium_requests = self._plan.premium_requests  # Copilot counts answers, not attempts
         if self._is_dispatched and meter is None:
             event.usage_unknown = cause in {Cause.CLIENT_ABORTED, Cause.INTERRUPTED, Cause.UPSTREAM_CUT, Cause.INTERNAL}
+        if meter is not None and meter.usage is not None:
+            usage = meter.usage
+            event.usage_unknown = False
+            event.input_tokens, event.output_tokens = usage.input_tokens, usage.output_tokens
+            event.cache_read_tokens, event.cache_write_tokens = usage.cache_read_tokens, usage.cache_write_tokens
+            event.reasoning_tokens = usage.reasoning_tokens
+        if self._permit is not None and self._plan is not None:
+            self._charge(self._permit, self._plan)
         settlement.recorder.end(event)
         if settlement.is_watched:
             self._report(event)
+
+    def _charge(self, permit: Permit, plan: Plan) -> None:
+        """What the call cost, as Copilot said it, else by its prices, else as it was reserved; and budgets are told."""
+        event, meter, model = self._event, self._meter, plan.model
+        usage = meter.usage if meter is not None else None
+        reported = meter.nano_aiu if meter is not None else None
+        if event.time_to_first_token is None and event.cause is not Cause.OK:
+            event.premium_requests = 0.0  # Copilot counts answers, not attempts
+        if not event.usage_unknown:
+            event.estimated_tokens = 0
+            event.nano_aiu = None
+        if reported is not None:
+            event.nano_aiu, event.nano_aiu_estimated = reported, False
+            if usage is not None:
+                self._settlement.tariff.learn(model.id, usage, reported)
+        elif usage is not None:
+            event.nano_aiu = self._settlement.tariff.charge(model.id, model.prices, usage)
+            event.nano_aiu_estimated = event.nano_aiu is not None
+        elif not event.usage_unknown:
+            event.nano_aiu_estimated = False
+        tokens = event.input_tokens + event.output_tokens + event.estimated_tokens
+        permit.settle((event.nano_aiu or 0, event.premium_requests, tokens, 1))
+
+    def _note(self, limits: tuple[str, ...]) -> None:
+        event = self._event
+        event.would_limit = ",".join((event.would_limit, *limits) if event.would_limit else limits)
 
     def _report(self, event: UsageEvent) -> None:
         self._settlement.observe(

@@ -1,8 +1,12 @@
 """API keys: who may call. Values only; nothing here reads a clock or a database."""
 
+import ipaddress
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
+
+from copilot_api.config.budgets import Budget
 
 
 class Tier(StrEnum):
@@ -12,15 +16,65 @@ class Tier(StrEnum):
     CLIENT = "client"
 
 
+OBSERVABLE = ("models", "cidrs", "rpm", "tpm", "max_in_flight", "budgets")
+"""What of a policy can be only observed; `*` is all of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class KeyPolicy:
-    """What a key may do. `models` holds names as clients use them; `*` is every model."""
+    """
+    What a key may do. A limit that is None is the gateway's default (`limits.default_key`), which may be none.
+
+    Whatever `observe` names is not enforced: what it would have refused is noted in the usage event.
+    """
 
     models: tuple[str, ...] = ("*",)
+    """Names as clients use them, or Copilot's ids; `*` is every model."""
+    cidrs: tuple[str, ...] = ()
+    """The networks it may be used from; none is everywhere."""
+    rpm: int | None = None
+    """Requests in any 60 seconds."""
+    tpm: int | None = None
+    """Tokens in any 60 seconds, input and output."""
+    max_in_flight: int | None = None
+    """Calls at the same time."""
+    weight: int = 1
+    """Its share of the upstream when calls have to wait, against the weights of the others."""
+    budgets: tuple[Budget, ...] = ()
+    observe: tuple[str, ...] = ()
+    """Members of `OBSERVABLE`, or `*`."""
 
     def allows_model(self, name: str) -> bool:
         """Whether this key may use the model that clients call `name`."""
         return "*" in self.models or name in self.models
+
+    def observes(self, name: str) -> bool:
+        """Whether `name`, a member of `OBSERVABLE`, is only observed."""
+        return bool(self.observe) and ("*" in self.observe or name in self.observe)
+
+    def allows_address(self, address: str | None) -> bool:
+        """Whether this key may be used from `address`; one that is not known is in no network."""
+        if not self.cidrs:
+            return True
+        found = parse_address(address)
+        return found is not None and any([found in network for network in _networks(self.cidrs)])
+
+
+def parse_address(text: str | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address in `text`; an IPv4 one that came in IPv6's clothes is taken out of them. None for anything else."""
+    if text is None:
+        return None
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+@lru_cache(maxsize=4096)
+def _networks(cidrs: tuple[str, ...]) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    return tuple(ipaddress.ip_network(cidr, strict=False) for cidr in cidrs)
 
 
 @dataclass(frozen=True, slots=True)

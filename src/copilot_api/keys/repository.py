@@ -4,7 +4,7 @@ The port of the keys: what the key service asks of whatever stores them.
 Every change takes the `AuditEvent` that signs it, and is refused as a whole when that cannot be put on record.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -23,6 +23,10 @@ class KeySecret:
     prefix: str
     created_at: datetime
     expires_at: datetime | None = None
+
+
+SignedEdit = Callable[[ApiKey], tuple[ApiKey, AuditEvent] | None]
+"""Makes of a key as it is stored the one that it becomes, and signs for it; None leaves it as it is."""
 
 
 class KeyRepository(Protocol):
@@ -55,6 +59,15 @@ class KeyRepository(Protocol):
         Store a new admin key and, if asked, revoke all others in the same step.
 
         Gives the ids of the revoked ones, which the audit line names too.
+        """
+        ...
+
+    def update_key(self, key_id: str, edit: SignedEdit) -> ApiKey | None:
+        """
+        Change a key's label, policy and times, and give it back as it is then.
+
+        Nobody else changes the key between the moment that `edit` sees and the one that it makes. What `edit` raises
+        leaves the key as it was. None, and nothing on record, when the key is gone or revoked.
         """
         ...
 

@@ -1,25 +1,30 @@
 """
-The keys of the gateway: issued, recognised, rotated and revoked.
+The keys of the gateway: issued, recognised, changed, rotated and revoked.
 
 Recognising a key is a look into an index in memory and takes no time. What looks into the storage or changes it blocks:
 call it from a thread. A change is in force when its method returns, in every process, from the next call on.
 """
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
+
+from msgspec import UNSET, UnsetType
 
 from copilot_api.audit.models import Action, AuditEvent
 from copilot_api.clock import Clock
 from copilot_api.errors import BadRequest, GatewayError, Unauthorized
 from copilot_api.keys.changes import KeyChanges
+from copilot_api.keys.checks import MAX_LABEL, check_times, checked_label, checked_policy
 from copilot_api.keys.index import MAX_AGE_SECONDS, KeyIndex, RefreshFailed, log_refresh_failed
 from copilot_api.keys.models import ApiKey, KeyPolicy, Tier
 from copilot_api.keys.repository import KeyRepository, KeySecret
 from copilot_api.keys.secret import digest_secret, is_secret, make_key_id, make_secret, visible_prefix
 
-_MAX_LABEL = 100
-_MAX_MODEL_NAME = 200
 _MAX_OVERLAP_SECONDS = 365 * 86_400
+
+PolicyEdit = Callable[[KeyPolicy], KeyPolicy]
+"""Makes the new policy of the one that is stored. It may be asked more than once."""
 
 
 class KeyNotFound(GatewayError):
@@ -39,7 +44,7 @@ class IssuedKey:
 
 
 class KeyService:
-    """Issues, recognises, rotates and revokes keys."""
+    """Issues, recognises, changes, rotates and revokes keys."""
 
     def __init__(
         self,
@@ -130,6 +135,49 @@ class KeyService:
             self._repository.add_key(issued.key, secret, event)
         return issued
 
+    def update(
+        self,
+        key_id: str,
+        *,
+        label: str | None = None,
+        policy: KeyPolicy | PolicyEdit | None = None,
+        not_before: datetime | UnsetType | None = UNSET,
+        expires_at: datetime | UnsetType | None = UNSET,
+        actor: str,
+    ) -> ApiKey:
+        """
+        Change what is given. A time that is None is taken away; what is the same as before is not written or audited.
+
+        A policy replaces the stored one, whatever became of it since the caller read it. A `PolicyEdit` changes the one
+        that is stored at that moment: of two at the same time neither undoes what the other did.
+        """
+
+        def sign(key: ApiKey) -> tuple[ApiKey, AuditEvent] | None:
+            edited = policy if policy is None or isinstance(policy, KeyPolicy) else policy(key.policy)
+            changed = replace(
+                key,
+                label=key.label if label is None else checked_label(label),
+                policy=key.policy if edited is None else checked_policy(edited),
+                not_before=key.not_before if not_before is UNSET else not_before,
+                expires_at=key.expires_at if expires_at is UNSET else expires_at,
+            )
+            if changed == key:
+                return None
+            if (changed.not_before, changed.expires_at) != (key.not_before, key.expires_at):
+                check_times(self._clock.now(), changed.not_before, changed.expires_at)
+            return changed, AuditEvent(actor, Action.KEY_UPDATED, key.id, _compare(key, changed))
+
+        key = self._get_by_id(key_id)
+        if key.revoked_at is not None:
+            raise BadRequest(f"this key was revoked: {key.id}", hint="issue a new key instead")
+        if sign(key) is None:
+            return key
+        with self._changes.announcing():
+            updated = self._repository.update_key(key.id, sign)
+            if updated is None:
+                raise BadRequest(f"this key was revoked meanwhile: {key.id}", hint="issue a new key instead")
+        return updated
+
     def rotate(self, key_id: str, *, overlap_seconds: float = 0.0, actor: str) -> IssuedKey:
         """Give a key a new secret; those it had end after `overlap_seconds`."""
         if not 0 <= overlap_seconds <= _MAX_OVERLAP_SECONDS:
@@ -189,15 +237,15 @@ class KeyService:
         self, label: str, tier: Tier, policy: KeyPolicy, not_before: datetime | None, expires_at: datetime | None
     ) -> tuple[IssuedKey, KeySecret]:
         now = self._clock.now()
-        _check_times(now, not_before, expires_at)
+        check_times(now, not_before, expires_at)
         text = make_secret()
         key = ApiKey(
             id=make_key_id(),
-            label=_checked_label(label),
+            label=checked_label(label),
             tier=tier,
             prefix=visible_prefix(text),
             created_at=now,
-            policy=_checked_policy(policy),
+            policy=checked_policy(policy),
             not_before=not_before,
             expires_at=expires_at,
         )
@@ -212,37 +260,26 @@ def _why_invalid(key: ApiKey, now: datetime) -> str:
     return "has expired"
 
 
-def _check_times(now: datetime, not_before: datetime | None, expires_at: datetime | None) -> None:
-    if expires_at is not None and expires_at <= max(now, not_before or now):
-        raise BadRequest(f"a key that is never valid is of no use: it would expire at {expires_at.isoformat()}")
-
-
-def _checked_label(label: str) -> str:
-    label = label.strip()
-    if not label or len(label) > _MAX_LABEL or not label.isprintable():
-        raise BadRequest(f"a label has 1 to {_MAX_LABEL} characters, all of them printable", param="label")
-    if is_secret(label):
-        raise BadRequest("a label is not the place for a key", param="label")
-    return label
-
-
-def _checked_policy(policy: KeyPolicy) -> KeyPolicy:
-    models = tuple(dict.fromkeys(name.strip() for name in policy.models))
-    if not models or not all(name and name.isprintable() and len(name) <= _MAX_MODEL_NAME for name in models):
-        raise BadRequest("name the models that the key may use, or * for all of them", param="models")
-    return replace(policy, models=models)
-
-
 def _describe(key: ApiKey) -> dict[str, object]:
+    """A key as the audit log has it."""
     return {
         "label": key.label,
         "tier": key.tier,
         "prefix": key.prefix,
-        "models": list(key.policy.models),
+        "not_before": key.not_before.isoformat() if key.not_before else None,
         "expires_at": key.expires_at.isoformat() if key.expires_at else None,
+        **asdict(key.policy),
+        "budgets": [budget.text for budget in key.policy.budgets],
     }
+
+
+def _compare(before: ApiKey, after: ApiKey) -> dict[str, object]:
+    """Two states of a key, as far as they differ."""
+    old, new = _describe(before), _describe(after)
+    changed = [name for name in new if old[name] != new[name]]
+    return {"before": {name: old[name] for name in changed}, "after": {name: new[name] for name in changed}}
 
 
 def _shown(reference: str) -> str:
     """`reference` for a message: somebody may have pasted the key itself."""
-    return f"{visible_prefix(reference)}…" if is_secret(reference) else ascii(reference[:_MAX_LABEL])
+    return f"{visible_prefix(reference)}…" if is_secret(reference) else ascii(reference[:MAX_LABEL])

@@ -141,6 +141,46 @@ class EventsLost(Observation):
 
 
 @dataclass(frozen=True, slots=True)
+class Braked(Observation):
+    """Copilot shows that it is too much: fewer calls at once from now on."""
+
+    level: ClassVar[Level] = "warning"
+    message: ClassVar[str] = "fewer calls to GitHub Copilot at once"
+    slots: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityStopped(Observation):
+    """GitHub has flagged the account: nothing is sent for it until the operator resumes it."""
+
+    level: ClassVar[Level] = "error"
+    message: ClassVar[str] = (
+        "GitHub has flagged this account: nothing more is sent to it. Make sure that the account is in order, "
+        "then run 'copilot-api resume'"
+    )
+    since: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityResumed(Observation):
+    """The operator has resumed it."""
+
+    level: ClassVar[Level] = "warning"
+    message: ClassVar[str] = "calls go to GitHub Copilot again: the operator has resumed the account"
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetsUnknown(Observation):
+    """The ledger could not say what was spent before the start: budgets count from the start on until it can."""
+
+    level: ClassVar[Level] = "warning"
+    message: ClassVar[str] = "what was spent before cannot be read; budgets count without it for now"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Notice(Observation):
     """Something that the operator should know; `text` says it."""
 

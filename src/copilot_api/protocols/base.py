@@ -6,6 +6,7 @@ from typing import Protocol
 import msgspec
 
 from copilot_api.errors import GatewayError
+from copilot_api.protocols.sse import KEEP_ALIVE
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,9 +127,19 @@ class ParsedRequest(Protocol):
         """The reasoning effort asked for, if any."""
         ...
 
+    @property
+    def output_limit(self) -> int | None:
+        """The most output tokens that the caller asks for; None when it does not say."""
+        ...
+
     def render(self, traits: ModelTraits) -> Outgoing:
         """The request to a model that speaks this protocol itself: the caller's, with named edits."""
         ...
+
+
+def output_limit_of(given: float | None) -> int | None:
+    """`given` as an `output_limit`: a number that is whole and not negative says one."""
+    return int(given) if given is not None and given >= 0 and given % 1 == 0 else None
 
 
 class AnswerMeter(Protocol):
@@ -175,8 +186,12 @@ class StreamRelay(AnswerMeter, Protocol):
         """Whether nothing more is wanted of the upstream, though it may have more to say."""
         ...
 
-    def keep_alive(self) -> bytes:
-        """What tells the client that we are still here while the upstream says nothing; always between two events."""
+    def keep_alive(self, note: str = KEEP_ALIVE) -> bytes:
+        """
+        What tells the client that we are still here while the upstream says nothing; always between two events.
+
+        `note` is for people who look at the stream: the text of the comment, where the protocol has one here.
+        """
         ...
 
     @property

@@ -55,6 +55,8 @@ class EmbeddingsRequest:
     initiator: str = "user"
     has_images: bool = False
     effort: str | None = None
+    output_limit: int | None = 0
+    """Vectors are no tokens."""
 
     def render(self, traits: ModelTraits) -> Outgoing:
         """The body that goes upstream."""

@@ -12,8 +12,13 @@ import msgspec
 _BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _FRAME_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")  # atomic: a CRLF is one line end, never two
+_UNPRINTABLE = re.compile(r"[^ -~]")
 
 MAX_EVENT_BYTES = 64 * 1024 * 1024
+MAX_COMMENT_CHARACTERS = 200
+
+KEEP_ALIVE = "keep-alive"
+"""What a keep-alive says when there is nothing to say."""
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -100,5 +105,9 @@ def render_event(data: bytes, name: str | None = None) -> bytes:
 
 
 def render_comment(text: str) -> bytes:
-    """A comment: keeps the connection busy, means nothing to a client."""
-    return b": %b\n\n" % text.encode()
+    """
+    A comment: keeps the connection busy, means nothing to a client.
+
+    One line of printable ASCII, whatever `text` holds: a line end in it would begin an event of somebody else's making.
+    """
+    return b": %b\n\n" % _UNPRINTABLE.sub("?", text[:MAX_COMMENT_CHARACTERS]).encode()

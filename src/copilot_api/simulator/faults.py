@@ -86,12 +86,17 @@ class Fault:
     """How many events come before a delivery goes wrong; None leaves it to the fault."""
 
 
+_ABUSE = "Your access to GitHub Copilot was suspended: our systems detected abuse of the service from this account."
+"""No notice of this kind is recorded: the words are ours, in the manner of those that people have quoted."""
+
+
 @cache
 def _replies() -> Mapping[str, Reply]:
     """Every refusal by its full name."""
     replies = dict(recorded_errors())
     overloaded = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
     replies["overloaded"] = json_reply(overloaded, 529)
+    replies["abuse"] = json_reply({"error": {"message": _ABUSE, "code": "account_suspended"}}, 403)
     replies.update({f"token_{name}": reply for name, reply in recorded_token_errors().items()})
     replies.update({f"token_403_{notification}": _envelope(notification) for notification in NOTIFICATIONS})
     return replies

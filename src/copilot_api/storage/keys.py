@@ -18,7 +18,7 @@ from copilot_api.audit.log import AuditLog
 from copilot_api.audit.models import AuditEvent
 from copilot_api.errors import StorageUnavailable
 from copilot_api.keys.models import ApiKey, KeyPolicy, Tier
-from copilot_api.keys.repository import KeySecret
+from copilot_api.keys.repository import KeySecret, SignedEdit
 from copilot_api.storage.database import Database
 from copilot_api.storage.schema import api_keys, key_secrets
 
@@ -76,6 +76,23 @@ class SqlKeyRepository:
             _insert(change.connection, key, secret)
             change.sign(replace(event, detail={**event.detail, "revoked": revoked}))
             return revoked
+
+    def update_key(self, key_id: str, edit: SignedEdit) -> ApiKey | None:
+        """See `KeyRepository`."""
+        is_key = (api_keys.c.id == key_id) & _is_unrevoked
+        with self._changing() as change:
+            # SQLite has one writer at a time and knows no FOR UPDATE; elsewhere it keeps the row from others.
+            row = change.connection.execute(select(api_keys).where(is_key).with_for_update()).mappings().first()
+            if row is None:
+                return None
+            key = _parse_key(row)
+            edited = edit(key)
+            if edited is None:
+                return key
+            changed, event = edited
+            change.connection.execute(update(api_keys).where(is_key).values(_render_changeable(changed)))
+            change.sign(event)
+            return changed
 
     def rotate_key(self, secret: KeySecret, old_end_at: datetime, event: AuditEvent) -> bool:
         """See `KeyRepository`."""
@@ -139,18 +156,24 @@ class _Change:
 def _insert(connection: Connection, key: ApiKey, secret: KeySecret) -> None:
     row: dict[str, object] = {
         "id": key.id,
-        "label": key.label,
         "tier": key.tier.value,
         "prefix": key.prefix,
-        "policy": msgspec.json.encode(key.policy).decode(),
         "created_at": key.created_at,
-        "not_before": key.not_before,
-        "expires_at": key.expires_at,
         "revoked_at": key.revoked_at,
         "last_used_at": key.last_used_at,
+        **_render_changeable(key),
     }
     connection.execute(insert(api_keys).values(row))
     connection.execute(insert(key_secrets).values(_render_secret(secret)))
+
+
+def _render_changeable(key: ApiKey) -> dict[str, object]:
+    return {
+        "label": key.label,
+        "policy": msgspec.json.encode(key.policy).decode(),
+        "not_before": key.not_before,
+        "expires_at": key.expires_at,
+    }
 
 
 def _render_secret(secret: KeySecret) -> dict[str, object]:

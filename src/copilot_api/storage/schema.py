@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
 )
 
 from copilot_api.storage.instants import Instant
@@ -84,6 +85,17 @@ usage_events = Table(
     Column("duration", Double, nullable=False),
     Column("bytes_in", BigInteger, nullable=False),
     Column("bytes_out", BigInteger, nullable=False),
+    Column("nano_aiu_estimated", Boolean, nullable=False, server_default=false()),
+    Column("estimated_tokens", BigInteger, nullable=False, server_default="0"),
+    Column("would_limit", Text),
     Index(None, "at"),
     Index(None, "key_id", "at"),
+)
+
+identity_stops = Table(
+    "identity_stops",
+    metadata,
+    Column("identity_id", String(40), primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("reason", Text, nullable=False),
 )

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, RowMapping, case, func, or_, select
+from sqlalchemy import ColumnElement, Double, RowMapping, case, cast, func, or_, select
 
+from copilot_api.admission.budget import Amounts
 from copilot_api.storage.database import Database
 from copilot_api.storage.instants import from_microseconds, to_microseconds
 from copilot_api.storage.schema import usage_events
@@ -67,6 +68,7 @@ class SqlUsageRepository:
                 func.count().label("requests"),
                 func.sum(case((_is_error, 1), else_=0)).label("errors"),
                 *(_sum(name) for name in _SUMMED),
+                func.count(_columns.would_limit).label("would_limit"),
             )
             .where(*_in_period(to_microseconds(since), to_microseconds(until), key_id))
             .group_by(by)
@@ -74,6 +76,23 @@ class SqlUsageRepository:
         )
         with self._database.connect() as connection:
             return [_parse_totals(row, group) for row in connection.execute(statement).mappings()]
+
+    def spent(self, key_id: str | None, since: datetime, until: datetime) -> Amounts:
+        """See `SpentBefore`. What went upstream counts; of what never did there is nothing to count."""
+        # Absurd numbers out of answers are in the ledger too, and sums of integers that overflow are errors.
+        inputs, outputs, estimates, nano_aiu = (
+            cast(column, Double)
+            for column in (_columns.input_tokens, _columns.output_tokens, _columns.estimated_tokens, _columns.nano_aiu)
+        )
+        statement = select(
+            func.coalesce(func.sum(nano_aiu), 0.0),
+            func.coalesce(func.sum(_columns.premium_requests), 0.0),
+            func.coalesce(func.sum(inputs + outputs + estimates), 0.0),
+            func.count(),
+        ).where(*_in_period(to_microseconds(since), to_microseconds(until), key_id), _columns.identity_id.is_not(None))
+        with self._database.connect() as connection:
+            charged, premium_requests, tokens, requests = connection.execute(statement).one()
+        return (int(charged), float(premium_requests), int(tokens), int(requests))
 
     def _insert(self, rows: list[tuple[object, ...]]) -> int:
         # SQLAlchemy writes the statement once and the driver takes the rows: what Core does to each of them costs more

@@ -14,6 +14,7 @@ from copilot_api.protocols.base import ModelTraits
 from copilot_api.protocols.untyped import list_of, object_of, text_of
 from copilot_api.upstream.auth import CopilotSessions
 from copilot_api.upstream.github import GitHub
+from copilot_api.upstream.prices import TokenPrices, parse_prices
 
 REFRESH_SECONDS = 600.0
 RETRY_SECONDS = 15.0
@@ -31,6 +32,7 @@ class _Policy(msgspec.Struct):
 class _Billing(msgspec.Struct):
     multiplier: float | None = None
     is_premium: bool | None = None
+    token_prices: Any = None
 
 
 class _Capabilities(msgspec.Struct):
@@ -66,6 +68,8 @@ class Model:
     """Premium requests that one user-initiated call costs on the plans that still count them."""
     traits: ModelTraits
     """What of it decides how a request to it is written."""
+    prices: TokenPrices | None = None
+    """What its tokens cost, where the catalog says."""
 
 
 class Catalog:
@@ -114,6 +118,7 @@ def _parse_entry(entry: _Entry) -> Model:
         is_enabled=entry.policy is None or entry.policy.state in {None, "enabled"},
         multiplier=multiplier,
         traits=_parse_traits(entry),
+        prices=parse_prices(billing.token_prices) if billing else None,
     )
 
 

@@ -12,8 +12,9 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 
 from copilot_api.clock import Clock
-from copilot_api.errors import GatewayError, UpstreamCut, UpstreamFailed, UpstreamTimeout
+from copilot_api.errors import GatewayError, UpstreamCut, UpstreamFailed, UpstreamStopped, UpstreamTimeout
 from copilot_api.upstream.auth import CopilotSession, CopilotSessions
+from copilot_api.upstream.brake import Brake
 from copilot_api.upstream.headers import copilot_headers, header_lines
 from copilot_api.upstream.refusals import Refusal, parse_refusal
 from copilot_api.upstream.transport import ConnectFailed, Reply, Silence, SilentTooLong, Transport, TransportError
@@ -44,7 +45,8 @@ class UpstreamRequest(msgspec.Struct, frozen=True):
 class CopilotClient:
     """The Copilot API of one identity."""
 
-    def __init__(self, transport: Transport, sessions: CopilotSessions, clock: Clock) -> None:
+    def __init__(self, transport: Transport, sessions: CopilotSessions, clock: Clock, brake: Brake) -> None:
+        self._brake = brake
         self._transport = transport
         self._sessions = sessions
         self._clock = clock
@@ -61,16 +63,24 @@ class CopilotClient:
         retries = 0
         while True:
             session = self._sessions.current() or await self._sessions.get()
+            if self._brake.stop is not None:
+                # Flagged since this call got its slot: neither it nor its next attempt is sent.
+                reason = self._brake.stop.reason
+                raise UpstreamStopped(f"nothing is sent to GitHub Copilot for this account: {reason}", retry_after=60.0)
+            attempted_at = self._clock.monotonic()
             try:
                 reply = await self._attempt(session, request, initiator, on_silence)
             except TransportError as error:
+                failure = _as_gateway_error(error)
                 if not error.is_safe_to_repeat or not self._may_retry(retries, began):
-                    raise _as_gateway_error(error) from error
+                    self._brake.refused(failure, attempted_at, self._clock.monotonic())
+                    raise failure from error
                 if isinstance(error, ConnectFailed):
                     await asyncio.sleep(BACKOFF_SECONDS[retries])
                 retries += 1
                 continue
             if reply.status == 200 and not reply.content_type.startswith(b"text/html"):
+                self._brake.answered(self._clock.monotonic())
                 return reply
             refusal = await self._read_refusal(reply)
             if refusal.is_expired_credential and not is_renewed:
@@ -78,10 +88,18 @@ class CopilotClient:
                 await self._sessions.renew_after(session)
                 continue
             if not refusal.is_repeatable or not self._may_retry(retries, began):
+                if refusal.is_sign:
+                    self._brake.refused(refusal.error, attempted_at, self._clock.monotonic())
+                else:
+                    self._brake.answered(self._clock.monotonic())  # it found fault with the call, and works well
                 raise refusal.error
             await asyncio.sleep(BACKOFF_SECONDS[retries])
             retries += 1
             initiator = "agent"  # the first try may have been counted as the user's: the official client does the same
+
+    def failed_later(self, error: GatewayError, began: float) -> None:
+        """An answer that had begun, to a call that came then, turned out to be none."""
+        self._brake.refused(error, began, self._clock.monotonic())
 
     async def _attempt(
         self, session: CopilotSession, request: UpstreamRequest, initiator: str, on_silence: OnSilence | None

@@ -11,10 +11,18 @@ from typing import Any, Literal, TypeVar, cast
 import aiohttp
 import msgspec
 
-from copilot_api.errors import GatewayError, UpstreamFailed, UpstreamForbidden, UpstreamTimeout, UpstreamUnauthorized
+from copilot_api.errors import (
+    AccountFlagged,
+    GatewayError,
+    UpstreamFailed,
+    UpstreamForbidden,
+    UpstreamTimeout,
+    UpstreamUnauthorized,
+)
 from copilot_api.protocols.untyped import object_of
 from copilot_api.upstream.headers import MODELS_INTENT, copilot_headers, github_headers
 from copilot_api.upstream.hosts import Hosts
+from copilot_api.upstream.refusals import is_abuse_signal
 
 T = TypeVar("T")
 
@@ -166,6 +174,8 @@ def _refusal(url: str, status: int, raw: bytes, retry_after: str | None) -> Gate
     details = object_of(fields.get("error_details"))
     message = str(details.get("message") or fields.get("message") or f"HTTP {status}")[:500]
     seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
+    if is_abuse_signal(status, str(details.get("notification_id") or ""), message):
+        return AccountFlagged(f"GitHub refuses Copilot to this account: {message}")
     if status == 401:
         return UpstreamUnauthorized(f"GitHub does not accept the credential: {message}")
     if status == 404:

@@ -7,13 +7,14 @@ taken from wherever it stands, the code decides.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
 import msgspec
 
 from copilot_api.errors import (
+    AccountFlagged,
     BodyTooLarge,
     GatewayError,
     UpstreamFailed,
@@ -29,6 +30,7 @@ from copilot_api.protocols.untyped import object_of, text_of
 
 MAX_RETRY_AFTER_SECONDS = 35 * 86_400.0
 """Allowances come back by the month; whatever is announced beyond is a mistake."""
+_SUSPICION = ("suspend", "suspicious", "flagged", "banned")
 _LIMIT_PHRASES = ("rate limit", "too many requests", "quota")
 
 
@@ -40,13 +42,23 @@ class Refusal:
     is_repeatable: bool
     """Whether the same call may well succeed in a moment."""
     is_expired_credential: bool = False
+    is_sign: bool = False
+    """Whether it may be too much for Copilot or the account: a limit, a refusal by policy, a failure of its own."""
 
 
 def parse_refusal(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> Refusal:
     """The error in an answer whose status is not 200, or whose 200 is none."""
+    refusal = _parse_refusal(status, headers, body, now)
+    is_sign = status in {200, 403} or status >= 500 or isinstance(refusal.error, UpstreamRateLimited | AccountFlagged)
+    return replace(refusal, is_sign=is_sign)
+
+
+def _parse_refusal(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> Refusal:
     code, message, param = _parse_body(body)
     wait = parse_retry_after(headers.get("retry-after"), now)
     family = code.partition(":")[0]
+    if is_abuse_signal(status, code, message):
+        return Refusal(AccountFlagged(message or "GitHub has flagged this account"), False)
     if status == 401:
         is_expired = b"authorize_url" not in body
         return Refusal(
@@ -84,6 +96,17 @@ def parse_refusal(status: int, headers: Mapping[str, str], body: bytes, now: dat
             UpstreamFailed("GitHub Copilot answered a web page instead of an answer", retry_after=30.0), False
         )
     return Refusal(UpstreamFailed(message or f"GitHub Copilot answered {status}"), status in {500, 502})
+
+
+def is_abuse_signal(status: int, code: str, message: str) -> bool:
+    """
+    Whether GitHub says that the account itself is under suspicion: not a limit, and not a model's policy. There is no
+    code for it that is published; notices speak of abuse, of suspicious use, or of a suspended account.
+    """
+    if status not in {401, 403, 429, 451}:
+        return False
+    text = f"{code} {message}".lower()
+    return "abus" in text or (status != 429 and any([word in text for word in _SUSPICION]))
 
 
 def _bad_request(status: int, code: str, message: str, param: str | None, body: bytes) -> Refusal:

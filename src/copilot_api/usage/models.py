@@ -57,7 +57,7 @@ class UsageEvent(msgspec.Struct, kw_only=True, omit_defaults=False):
     usage_unknown: bool = False
     """True when the upstream was called and did not say what the call consumed."""
     nano_aiu: int | None = None
-    """Copilot's charge in 1e-9 AI credits, as it reported it; None when it did not."""
+    """Copilot's charge in 1e-9 AI credits; None when neither Copilot nor a price tells it."""
     premium_requests: float = 0.0
     initiator: str | None = None
     effort: str | None = None
@@ -66,3 +66,9 @@ class UsageEvent(msgspec.Struct, kw_only=True, omit_defaults=False):
     duration: float = 0.0
     bytes_in: int = 0
     bytes_out: int = 0
+    nano_aiu_estimated: bool = False
+    """True when the charge is ours, from the model's prices: Copilot did not say."""
+    estimated_tokens: int = 0
+    """What budgets count for a call whose usage is not known."""
+    would_limit: str | None = None
+    """The limits, with commas between them, that would have refused the call, were they not only observed."""

@@ -65,6 +65,7 @@ class UsageRecorder:
         self._round = threading.Lock()
         self._rounds = 0
         self._is_journal_broken = False
+        self._caught_up = threading.Event()
         self.lost = 0
         """Events that could be kept nowhere."""
         self.storage_failure: str | None = None
@@ -135,6 +136,10 @@ class UsageRecorder:
                 return
             self._backlog.popleft()
 
+    def wait_caught_up(self, seconds: float) -> bool:
+        """Wait until what earlier processes left is in the database; says whether it is. Blocks."""
+        return self._caught_up.wait(seconds)
+
     @property
     def waiting_bytes(self) -> int:
         """How much of the journal is not in the database yet."""
@@ -163,6 +168,7 @@ class UsageRecorder:
                 self._drain_own()
                 self._drain_backlog()
                 self._rounds += 1
+                self._caught_up.set()
                 if self._rounds % LAST_USED_EVERY == 0 or self._stop.is_set():
                     self._store_last_used()
             except Exception as error:  # noqa: BLE001 -- whatever it is, the events are safe and must be tried again

@@ -33,6 +33,8 @@ class UsageTotals:
     reasoning_tokens: int = 0
     nano_aiu: int = 0
     premium_requests: float = 0.0
+    would_limit: int = 0
+    """Calls that a limit would have refused, were it not only observed."""
 
 
 class UsageRepository(Protocol):

@@ -43,6 +43,22 @@ def test_the_defaults_are_the_protocols() -> None:
 
 
 @pytest.mark.parametrize(
+    ("fields", "limit"),
+    [
+        ({}, None), ({"max_tokens": 7}, 7), ({"max_completion_tokens": 8}, 8), ({"max_tokens": 7, "max_completion_tokens": 8}, 8),
+        ({"max_tokens": 7, "max_completion_tokens": None}, 7), ({"max_tokens": None}, None), ({"max_tokens": 0}, 0),
+        ({"max_tokens": -1}, None), ({"max_tokens": 7, "max_completion_tokens": -1}, None), ({"max_tokens": 10**30}, 10**30),
+        ({"messages": ..., "input": "x", "max_output_tokens": 9}, 9),
+    ],
+)  # fmt: skip
+def test_the_output_is_limited_to_what_the_caller_asks_for(fields: dict[str, Any], limit: int | None) -> None:
+    """By the name that goes upstream, where both are given."""
+    asked = {"model": "gpt-4.1", "messages": [USER]} | fields
+    body = json.dumps({name: value for name, value in asked.items() if value is not ...}).encode()
+    assert parse_request(body).output_limit == limit
+
+
+@pytest.mark.parametrize(
     "field", ["stream", "stream_options", "n", "temperature", "tools", "stop", "reasoning_effort", "user"]
 )
 def test_null_is_absent(field: str) -> None:

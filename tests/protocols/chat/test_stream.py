@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from copilot_api.errors import GatewayError, UpstreamCut, UpstreamFailed, UpstreamRateLimited
+from copilot_api.errors import GatewayError, LimitReached, RateLimited, UpstreamCut, UpstreamFailed, UpstreamRateLimited
 from copilot_api.protocols.base import Usage
 from copilot_api.protocols.chat.stream import ChatStream
 from copilot_api.protocols.copilot_errors import parse_stream_error as stream_error
@@ -695,3 +695,11 @@ def test_a_failure_ends_the_stream_without_done_and_a_sign_of_life_is_a_comment(
     [error] = grammar.events(out)
     assert json.loads(error)["error"]["code"] == "upstream_cut"
     assert stream.keep_alive() == b": keep-alive\n\n"
+    assert stream.keep_alive("queued: place 3") == b": queued: place 3\n\n"
+    assert stream.keep_alive("x\n\ndata: {}") == b": x??data: {}\n\n"
+
+
+def test_a_failure_names_the_limit_that_is_its_reason() -> None:
+    stream = ChatStream(model=MODEL, wants_usage=False, choices=1, now=NOW)
+    [error] = grammar.events(stream.fail(RateLimited("x", limit=LimitReached("rpm", 6, 5, "requests")), "req_1"))
+    assert json.loads(error)["error"]["limit"] == {"name": "rpm", "current": 6, "allowed": 5, "unit": "requests"}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai import OpenAI
 
-from copilot_api.errors import UpstreamCut
+from copilot_api.errors import LimitReached, RateLimited, UpstreamCut
 from copilot_api.protocols import carriers
 from copilot_api.protocols.base import AnswerHead, Usage
 from copilot_api.protocols.chat.rendering import render_answer
@@ -200,8 +200,17 @@ def test_a_failure_is_an_error_without_a_finish_or_done() -> None:
     assert ChatWriter(request(), HEAD).fail(UpstreamCut("broke off"), "req_1").startswith(b'data: {"error":')
 
 
+def test_a_failure_names_the_limit_that_is_its_reason() -> None:
+    error = RateLimited("x", limit=LimitReached("rpm", 6, 5, "requests"))
+    [said] = grammar.events(ChatWriter(request(), HEAD).fail(error, "req_1"))
+    assert json.loads(said)["error"]["limit"] == {"name": "rpm", "current": 6, "allowed": 5, "unit": "requests"}
+
+
 def test_a_sign_of_life_is_a_comment() -> None:
-    assert ChatWriter(request(), HEAD).keep_alive() == b": keep-alive\n\n"
+    writer = ChatWriter(request(), HEAD)
+    assert writer.keep_alive() == b": keep-alive\n\n"
+    assert writer.keep_alive("queued: place 3") == b": queued: place 3\n\n"
+    assert writer.keep_alive("x\n\ndata: {}") == b": x??data: {}\n\n"
 
 
 # The official package, on the stream and on the whole ---------------------------------------------------------------

@@ -1,12 +1,23 @@
 """Errors in Google's envelope."""
 
 import json
+from typing import Any
 
 import pytest
+from google.genai import errors as sdk_errors
 
 from copilot_api import errors
-from copilot_api.errors import BadRequest, GatewayError, ModelNotFound, RateLimited, Unauthorized, UpstreamFailed
+from copilot_api.errors import (
+    BadRequest,
+    GatewayError,
+    LimitReached,
+    ModelNotFound,
+    RateLimited,
+    Unauthorized,
+    UpstreamFailed,
+)
 from copilot_api.protocols.gemini.errors import error_body, error_status, status_name
+from tests.protocols.gemini.google_sdk import ScriptedGateway
 
 
 def body(error: GatewayError) -> dict[str, object]:
@@ -67,3 +78,43 @@ def test_the_details_have_the_code_the_field_and_the_wait() -> None:
 def test_texts_that_are_no_unicode_do_no_harm() -> None:
     found = body(BadRequest("\ud800", param="\ud800", upstream_code="\ud800"))
     assert found["message"] == "? (request id: req_1)"
+
+
+# The limit that refused a call ---------------------------------------------------------------------------------------
+
+LIMITED = RateLimited("too many", retry_after=5, limit=LimitReached("credits:day", 12.5, 10.0, "credits"))
+
+
+def test_a_limit_is_a_quota_failure() -> None:
+    info, failure, retry = details_of(LIMITED)
+    assert info["metadata"] == {
+        "code": "rate_limited", "requestId": "req_1", "limit": "credits:day", "current": "12.5", "allowed": "10",
+    }  # fmt: skip
+    assert failure == {
+        "@type": "type.googleapis.com/google.rpc.QuotaFailure",
+        "violations": [{"subject": "credits:day", "description": "credits:day: 12.5 of 10 credits"}],
+    }
+    assert retry["retryDelay"] == "5s"
+
+
+def test_a_limit_may_have_no_unit_and_any_name() -> None:
+    _, failure = details_of(RateLimited("x", limit=LimitReached("\ud800", 1, 2)))
+    assert failure["violations"] == [{"subject": "?", "description": "?: 1 of 2"}]
+
+
+def test_without_a_limit_nothing_is_said_of_one() -> None:
+    [info] = details_of(RateLimited("too many"))
+    assert info["metadata"].keys() == {"code", "requestId"}
+
+
+def test_the_sdk_raises_what_it_raises_and_shows_the_limit() -> None:
+    client: Any = ScriptedGateway(LIMITED).client
+    with pytest.raises(sdk_errors.ClientError) as raised:
+        client.models.generate_content(model="m", contents="x")
+    failure: Any = raised.value
+    assert (failure.code, failure.status) == (429, "RESOURCE_EXHAUSTED")
+    assert failure.details["error"]["details"] == details_of(LIMITED)
+
+
+def details_of(error: GatewayError) -> list[dict[str, Any]]:
+    return list(json.loads(error_body(error, "req_1"))["error"]["details"])

@@ -63,6 +63,17 @@ def test_model_and_stream_come_from_the_path() -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "limit"),
+    [
+        ({}, None), ({"generationConfig": {}}, None), ({"generationConfig": {"maxOutputTokens": None}}, None),
+        ({"generationConfig": {"maxOutputTokens": 9}}, 9), ({"generation_config": {"max_output_tokens": 9.0}}, 9),
+    ],
+)  # fmt: skip
+def test_the_output_is_limited_to_what_the_caller_asks_for(body: dict[str, Any], limit: int | None) -> None:
+    assert parse({"contents": SAID, **body}).output_limit == limit
+
+
+@pytest.mark.parametrize(
     ("contents", "initiator"),
     [
         (SAID, "user"),

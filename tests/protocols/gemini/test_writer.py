@@ -9,7 +9,7 @@ from google.genai import chats, errors, types
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from copilot_api.errors import UpstreamCut, UpstreamRateLimited
+from copilot_api.errors import LimitReached, RateLimited, UpstreamCut, UpstreamRateLimited
 from copilot_api.protocols.conversation import (
     Answer,
     AnswerPart,
@@ -192,6 +192,15 @@ def test_pitfall_083_a_failure_is_the_last_event_and_no_finish() -> None:
     assert written.split(b"\n\n")[1].startswith(b'data: {"error":'), "the SDK looks at these very bytes"
 
 
+def test_a_failure_names_the_limit_that_is_its_reason() -> None:
+    error = RateLimited("x", limit=LimitReached("rpm", 6, 5, "requests"))
+    [said] = chunks(GeminiWriter(request(), HEAD).fail(error, "req_1"))
+    [array] = json.loads(GeminiWriter(request(is_array=True), HEAD).fail(error, "req_1"))
+    assert said == array
+    assert said["error"]["details"][0]["metadata"]["limit"] == "rpm"
+    assert said["error"]["details"][1]["violations"][0]["description"] == "rpm: 6 of 5 requests"
+
+
 def test_a_failure_drops_the_call_that_is_held_back() -> None:
     writer = GeminiWriter(request(), HEAD)
     written = b"".join([writer.write(event) for event in (ToolStart("c", "f"), ToolEnd())])
@@ -223,6 +232,7 @@ def test_pitfall_104_a_sign_of_life_may_come_anywhere() -> None:
         quiet = b"".join(pieces(GOLDEN, asked))
         sign = GeminiWriter(asked, HEAD).keep_alive()
         assert sign.isspace()
+        assert GeminiWriter(asked, HEAD).keep_alive("queued: place 3") == sign
         lively = sign + b"".join([piece + sign for piece in pieces(GOLDEN, asked)])
         if is_array:
             assert json.loads(lively) == json.loads(quiet)

@@ -105,3 +105,26 @@ def test_the_package_raises_what_it_raises_for_anthropic(error: GatewayError, ra
     ):
         package.messages.create(model="m", max_tokens=1, messages=[{"role": "user", "content": "x"}])
     assert error.message in str(failure.value)
+
+
+# The limit that refused a call ---------------------------------------------------------------------------------------
+
+LIMITED = errors.RateLimited("too many", limit=errors.LimitReached("credits:day", 12.5, 10.0, "credits"))
+
+
+def test_a_limit_is_named_beside_type_and_message() -> None:
+    said = body(LIMITED)["error"]
+    assert said.keys() == {"type", "message", "limit"}
+    assert said["limit"] == {"name": "credits:day", "current": 12.5, "allowed": 10, "unit": "credits"}
+    assert "limit" not in body(errors.RateLimited("too many"))["error"]
+
+
+def test_the_package_raises_what_it_raises_and_shows_the_limit() -> None:
+    with (
+        grammar.client(error_body(LIMITED, "req_1"), "application/json", error_status(LIMITED)) as package,
+        pytest.raises(anthropic.RateLimitError) as failure,
+    ):
+        package.messages.create(model="m", max_tokens=1, messages=[{"role": "user", "content": "x"}])
+    assert failure.value.type == "rate_limit_error"
+    said: Any = failure.value.body
+    assert said["error"]["limit"]["name"] == "credits:day"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from copilot_api.errors import GatewayError, UpstreamCut, UpstreamFailed, UpstreamRateLimited
+from copilot_api.errors import GatewayError, LimitReached, RateLimited, UpstreamCut, UpstreamFailed, UpstreamRateLimited
 from copilot_api.protocols.base import StreamRelay, Usage
 from copilot_api.protocols.messages.native import parse_native_answer
 from copilot_api.protocols.messages.reader import MessagesReader
@@ -244,13 +244,20 @@ def test_an_error_ends_the_stream_in_the_clients_own_terms() -> None:
     assert data["request_id"] == "req_1"
 
 
+def test_an_error_names_the_limit_that_is_its_reason() -> None:
+    error = RateLimited("x", limit=LimitReached("rpm", 6, 5, "requests"))
+    [(_, data)] = events_of(MessagesRelay(model=MODEL).fail(error, "req_1"))
+    assert data["error"]["limit"] == {"name": "rpm", "current": 6, "allowed": 5, "unit": "requests"}
+
+
 def test_keep_alives_are_pings_inside_a_message_and_comments_outside() -> None:
     stream = MessagesRelay(model=MODEL)
-    assert stream.keep_alive().startswith(b": ")
+    assert stream.keep_alive() == b": keep-alive\n\n"
+    assert stream.keep_alive("queued: place 3") == b": queued: place 3\n\n"
     stream.feed(start())
-    assert stream.keep_alive() == PING
+    assert stream.keep_alive() == stream.keep_alive("queued: place 3") == PING
     stream.feed(ending() + STOP)
-    assert stream.keep_alive().startswith(b": ")
+    assert stream.keep_alive("x\n\ndata: {}") == b": x??data: {}\n\n"
 
 
 def test_pitfall_113_a_whole_answer_becomes_a_stream() -> None:

@@ -121,6 +121,12 @@ def test_a_wrong_field_is_refused_by_its_path(fields: dict[str, Any], param: str
     assert refusal.value.actual_status == 400
 
 
+@pytest.mark.parametrize(("asked", "limit"), [(..., None), (None, None), (0, 0), (9, 9), (-1, None)])
+def test_the_output_is_limited_to_what_the_caller_asks_for(asked: Any, limit: int | None) -> None:
+    assert request(max_tokens=9).output_limit == 9
+    assert parse_count_request(source(max_tokens=asked)).output_limit == limit
+
+
 def test_a_count_needs_no_limit() -> None:
     assert parse_count_request(source(max_tokens=...)).model == "claude-opus-4-7"
     assert parse_count_request(source(max_tokens=0, tools=[])).effort is None

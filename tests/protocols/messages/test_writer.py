@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from copilot_api.errors import UpstreamCut, UpstreamFailed, UpstreamRateLimited
+from copilot_api.errors import LimitReached, RateLimited, UpstreamCut, UpstreamFailed, UpstreamRateLimited
 from copilot_api.protocols import carriers
 from copilot_api.protocols.base import AnswerHead, Usage
 from copilot_api.protocols.conversation import (
@@ -141,10 +141,11 @@ def test_pitfall_075_the_input_is_told_first_as_far_as_it_is_known() -> None:
 def test_keep_alives_are_pings_only_inside_a_message() -> None:
     writer = MessagesWriter(request(), HEAD)
     assert writer.keep_alive() == b": keep-alive\n\n"
-    stream = writer.keep_alive() + writer.write(Started()) + writer.keep_alive() + writer.write(TextDelta("x"))
-    assert writer.keep_alive() == PING
+    assert writer.keep_alive("queued: place 3") == b": queued: place 3\n\n"
+    stream = writer.keep_alive("a\nb") + writer.write(Started()) + writer.keep_alive() + writer.write(TextDelta("x"))
+    assert writer.keep_alive() == writer.keep_alive("queued: place 3") == PING
     stream += writer.keep_alive() + writer.write(END)
-    assert writer.keep_alive() == b""
+    assert writer.keep_alive("x") == writer.keep_alive() == b""
     assert len([event for event in grammar.check(stream, model=MODEL) if event["type"] == "ping"]) == 3
     assert grammar.accumulate(stream)["content"][0]["text"] == "x"
 
@@ -353,3 +354,9 @@ def test_a_delta_is_written_quickly() -> None:
     for _ in range(20_000):
         writer.write(delta)
     assert (time.perf_counter() - started) / 20_000 < 10e-6
+
+
+def test_a_failure_names_the_limit_that_is_its_reason() -> None:
+    error = RateLimited("x", limit=LimitReached("rpm", 6, 5, "requests"))
+    [last] = grammar.check_failed(MessagesWriter(request(), HEAD).fail(error, "r"), model=MODEL)
+    assert last["error"]["limit"] == {"name": "rpm", "current": 6, "allowed": 5, "unit": "requests"}

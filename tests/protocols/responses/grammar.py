@@ -144,9 +144,9 @@ def check_item(item: Json) -> None:
 
 
 def _check_error(event: Json, response: Json) -> None:
-    assert event.keys() == {"type", "code", "message", "param", "sequence_number"}
+    assert event.keys() - {"limit"} == {"type", "code", "message", "param", "sequence_number"}
     assert event["type"] == "error"
-    assert response["error"] == {"code": event["code"], "message": event["message"]}
+    assert response["error"] == {name: event[name] for name in ("code", "message", "limit") if name in event}
     assert event["code"]
     assert event["message"]
 

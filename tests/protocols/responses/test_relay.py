@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from copilot_api.errors import (
     BadRequest,
     GatewayError,
+    LimitReached,
+    RateLimited,
     UpstreamCut,
     UpstreamFailed,
     UpstreamQuotaExceeded,
@@ -214,6 +216,13 @@ def test_pitfall_097_a_failure_is_told_twice_and_goes_on_counting() -> None:
     assert stream.is_over
 
 
+def test_a_failure_names_the_limit_that_is_its_reason() -> None:
+    limited = RateLimited("x", limit=LimitReached("rpm", 6, 5, "requests"))
+    error, failed = events_in(relay().fail(limited, "req_1"))[-2:]
+    assert error["limit"] == {"name": "rpm", "current": 6, "allowed": 5, "unit": "requests"}
+    assert failed["response"]["error"]["limit"] == error["limit"]
+
+
 def test_a_failure_before_anything_else_still_makes_a_stream() -> None:
     out = relay().fail(UpstreamCut("cut"), "req_1")
     kinds = ["response.created", "response.in_progress", "error", "response.failed"]
@@ -264,6 +273,8 @@ def test_nonsense_amid_events_is_passed_over() -> None:
 
 def test_a_keep_alive_is_a_comment() -> None:
     assert relay().keep_alive() == b": keep-alive\n\n"
+    assert relay().keep_alive("queued: place 3") == b": queued: place 3\n\n"
+    assert relay().keep_alive("x\n\ndata: {}") == b": x??data: {}\n\n"
 
 
 _NAMES = st.sampled_from(["item", "type", "output_index", "delta", "response", "output", "status", "id", "item_id"])

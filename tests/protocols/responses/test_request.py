@@ -82,6 +82,12 @@ def test_a_request_says_what_the_gateway_must_know() -> None:
     )
 
 
+@pytest.mark.parametrize(("asked", "limit"), [(None, None), (0, 0), (9, 9), (-1, None)])
+def test_the_output_is_limited_to_what_the_caller_asks_for(asked: int | None, limit: int | None) -> None:
+    assert request(max_output_tokens=asked).output_limit == limit
+    assert request().output_limit is None
+
+
 @pytest.mark.parametrize(
     "field",
     [

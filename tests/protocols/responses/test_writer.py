@@ -12,6 +12,7 @@ from copilot_api.errors import (
     BadRequest,
     GatewayError,
     InternalError,
+    LimitReached,
     RateLimited,
     ShuttingDown,
     UpstreamCut,
@@ -243,8 +244,9 @@ def test_usage_is_never_null_at_the_end() -> None:
 
 def test_keep_alive_means_nothing_to_a_client() -> None:
     writer = ResponsesWriter(request(stream=True), HEAD)
-    pieces = [piece for event in events_of(GOLDEN) for piece in (writer.write(event), writer.keep_alive())]
-    assert writer.keep_alive().startswith(b":")
+    pieces = [piece for event in events_of(GOLDEN) for piece in (writer.write(event), writer.keep_alive("a\nb"))]
+    assert writer.keep_alive() == b": keep-alive\n\n"
+    assert writer.keep_alive("queued: place 3") == b": queued: place 3\n\n"
     assert sdk.accumulated(b"".join(pieces)).output_text == "Hi"
 
 
@@ -282,6 +284,15 @@ def test_pitfall_098_an_answer_that_broke_off_is_never_complete() -> None:
     assert "completed" not in names(data)
     with pytest.raises((RuntimeError, APIError)):
         sdk.accumulated(data)
+
+
+def test_a_failure_names_the_limit_that_is_its_reason() -> None:
+    error = RateLimited("x", limit=LimitReached("rpm", 6, 5, "requests"))
+    data = ResponsesWriter(request(stream=True), HEAD).fail(error, "r")
+    limit = {"name": "rpm", "current": 6, "allowed": 5, "unit": "requests"}
+    assert check(data)["error"]["limit"] == events_in(data)[-2]["limit"] == limit
+    *_, told, failed = sdk.raw_events(data)
+    assert (told.type, failed.type) == ("error", "response.failed")
 
 
 def test_codex_reads_when_to_come_back() -> None:

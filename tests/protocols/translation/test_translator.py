@@ -104,6 +104,12 @@ def test_pitfall_083_a_stream_that_ends_too_soon_is_no_success() -> None:
     assert b"message_stop" not in out
 
 
+def test_a_sign_of_life_takes_its_note_along() -> None:
+    stream = translation(MESSAGES_SURFACE, CHAT, messages()).open_stream(HEAD)
+    assert stream.keep_alive() == b": keep-alive\n\n"
+    assert stream.keep_alive("queued: place 3") == b": queued: place 3\n\n"
+
+
 def test_an_error_inside_the_stream_follows_what_came_before_it() -> None:
     failing = b'data: {"error":{"message":"broken","code":500}}\n\n'
     stream = translation(MESSAGES_SURFACE, CHAT, messages()).open_stream(HEAD)

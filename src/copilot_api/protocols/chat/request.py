@@ -3,7 +3,7 @@
 import msgspec
 
 from copilot_api.errors import BadRequest
-from copilot_api.protocols.base import Envelope, ModelTraits, Outgoing
+from copilot_api.protocols.base import Envelope, ModelTraits, Outgoing, output_limit_of
 from copilot_api.protocols.chat import wire
 from copilot_api.protocols.chat.foreign_shapes import FOREIGN_PARTS, normalised
 from copilot_api.protocols.effort import clamp
@@ -30,6 +30,7 @@ class ChatRequest(msgspec.Struct, frozen=True):
     initiator: str
     has_images: bool
     effort: str | None
+    output_limit: int | None
 
     @property
     def speaks_functions(self) -> bool:
@@ -127,6 +128,7 @@ def _parse(body: JsonObject) -> tuple[ChatRequest, set[str]]:
         # In a big body deeper duplicates are the upstream's business: there, looking costs more than carrying.
         refuse_duplicate_keys(source)
     types = _part_types(request.messages)
+    newer = request.max_completion_tokens
     parsed = ChatRequest(
         body=body,
         model=request.model,
@@ -136,6 +138,7 @@ def _parse(body: JsonObject) -> tuple[ChatRequest, set[str]]:
         initiator="agent" if request.messages[-1].role in {"assistant", "tool", "function"} else "user",
         has_images=not types.isdisjoint(_IMAGE_TYPES),
         effort=request.reasoning_effort,
+        output_limit=output_limit_of(request.max_tokens if newer is None else newer),
     )
     return parsed, types
 

@@ -21,7 +21,7 @@ from copilot_api.protocols.chat.tool_calls import ToolCalls
 from copilot_api.protocols.copilot_errors import parse_stream_error
 from copilot_api.protocols.copilot_usage import CopilotUsage
 from copilot_api.protocols.openai_errors import error_body
-from copilot_api.protocols.sse import Event, EventTooLarge, SseDecoder, render_comment, render_event
+from copilot_api.protocols.sse import KEEP_ALIVE, Event, EventTooLarge, SseDecoder, render_comment, render_event
 from copilot_api.protocols.untyped import list_of, object_of, text_of
 
 DONE = b"[DONE]"
@@ -138,9 +138,9 @@ class ChatStream:
         """See `StreamRelay`."""
         return self._is_done
 
-    def keep_alive(self) -> bytes:
+    def keep_alive(self, note: str = KEEP_ALIVE) -> bytes:
         """See `StreamRelay`."""
-        return render_comment("keep-alive")
+        return render_comment(note)
 
     def _relay_rest(self) -> bytes:
         """A last event without its blank line; one that is not whole is what was left when the stream was cut."""

@@ -27,7 +27,7 @@ from copilot_api.protocols.conversation import (
     ToolStart,
 )
 from copilot_api.protocols.openai_errors import error_body
-from copilot_api.protocols.sse import render_comment, render_event
+from copilot_api.protocols.sse import KEEP_ALIVE, render_comment, render_event
 
 _encode = msgspec.json.Encoder().encode
 
@@ -104,9 +104,9 @@ class ChatWriter:
         """See `Writer`. No finish and no `[DONE]` follow: either would look like success."""
         return render_event(error_body(error, request_id))
 
-    def keep_alive(self) -> bytes:
+    def keep_alive(self, note: str = KEEP_ALIVE) -> bytes:
         """See `Writer`."""
-        return render_comment("keep-alive")
+        return render_comment(note)
 
     def _delta(self, delta: Json) -> bytes:
         return b"%b%b%b" % (self._open, _encode(delta), self._close)

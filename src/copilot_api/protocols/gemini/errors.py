@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from copilot_api.errors import GatewayError
-from copilot_api.protocols.openai_errors import error_message, sendable
+from copilot_api.protocols.openai_errors import error_message, limit_fields, sendable
 
 _STATUSES = {
     400: "INVALID_ARGUMENT",
@@ -57,19 +57,27 @@ def error_body(error: GatewayError, request_id: str) -> bytes:
 
 
 def _details(error: GatewayError, request_id: str) -> list[dict[str, Any]]:
-    """The stable code; the field at fault; when to come back: in the words of Google's own errors."""
+    """The stable code; the field at fault; the limit; when to come back: in the words of Google's own errors."""
     code = sendable(error.public_code)
+    metadata = {"code": code, "requestId": sendable(request_id)}
+    limit = None if error.limit is None else {name: str(value) for name, value in limit_fields(error.limit).items()}
+    if limit is not None:
+        metadata |= {"limit": limit["name"], "current": limit["current"], "allowed": limit["allowed"]}
     details: list[dict[str, Any]] = [
         {
             "@type": f"{_TYPE}ErrorInfo",
             "reason": code.upper(),
             "domain": "copilot-api",
-            "metadata": {"code": code, "requestId": sendable(request_id)},
+            "metadata": metadata,
         }
     ]
     if error.param is not None:
         violation = {"field": sendable(error.param), "description": sendable(error.message)}
         details.append({"@type": f"{_TYPE}BadRequest", "fieldViolations": [violation]})
+    if limit is not None:
+        description = "{name}: {current} of {allowed} {unit}".format_map(limit).rstrip()
+        violation = {"subject": limit["name"], "description": description}
+        details.append({"@type": f"{_TYPE}QuotaFailure", "violations": [violation]})
     if error.retry_after is not None:
         seconds = max(1, -int(-error.retry_after // 1))
         details.append({"@type": f"{_TYPE}RetryInfo", "retryDelay": f"{seconds}s"})

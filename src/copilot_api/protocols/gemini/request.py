@@ -7,7 +7,7 @@ from typing import Any, NoReturn, cast
 import msgspec
 
 from copilot_api.errors import BadRequest
-from copilot_api.protocols.base import Envelope, ModelTraits
+from copilot_api.protocols.base import Envelope, ModelTraits, output_limit_of
 from copilot_api.protocols.conversation import ModelRequest
 from copilot_api.protocols.gemini import wire
 from copilot_api.protocols.gemini.contents import (
@@ -49,6 +49,7 @@ class GeminiRequest(msgspec.Struct, frozen=True):
     initiator: str
     has_images: bool
     effort: str | None
+    output_limit: int | None
     includes_thoughts: bool
     """Whether the client gets to see the model's thoughts."""
     form: AnswerForm
@@ -116,6 +117,7 @@ def _parsed(body: wire.Request, envelope: Envelope) -> GeminiRequest:
         initiator=_initiator(contents[-1]),
         has_images=any([_has_image(part) for content in contents for part in parts_of(content)]),
         effort=thinking_level(config),
+        output_limit=output_limit_of(config.max_output_tokens if config else None),
         includes_thoughts=bool(thinking and thinking.include_thoughts),
         form=form,
     )

@@ -37,6 +37,7 @@ from copilot_api.protocols.gemini.response import (
     usage_metadata,
 )
 from copilot_api.protocols.openai_errors import sendable
+from copilot_api.protocols.sse import KEEP_ALIVE
 
 _encode = msgspec.json.Encoder().encode
 _BLANK_LINE = b"\n"
@@ -119,7 +120,7 @@ class GeminiWriter:
         failure = self._chunk(error_fields(error, request_id))
         return failure + b"]" if self._is_array else failure
 
-    def keep_alive(self) -> bytes:
+    def keep_alive(self, note: str = KEEP_ALIVE) -> bytes:  # noqa: ARG002 -- there is no place for it
         """See `Writer`. An empty line: Google's Python SDK takes a comment for JSON, and fails."""
         return _BLANK_LINE
 

@@ -9,9 +9,16 @@ import re
 
 import msgspec
 
-from copilot_api.errors import GatewayError, ModelNotFound, ShuttingDown, UpstreamFailed, UpstreamRateLimited
+from copilot_api.errors import (
+    GatewayError,
+    ModelNotFound,
+    ShuttingDown,
+    UpstreamFailed,
+    UpstreamQuotaExceeded,
+    UpstreamRateLimited,
+)
 from copilot_api.protocols.copilot_errors import is_context_overflow
-from copilot_api.protocols.openai_errors import sendable
+from copilot_api.protocols.openai_errors import limit_member, sendable
 
 THREADS_UNSUPPORTED = "thread_unsupported_request"
 """The code by which Anthropic's SDKs know that nobody holds their conversation; then they send all of it."""
@@ -41,7 +48,7 @@ def error_status(error: GatewayError) -> int:
     status = error.actual_status
     if _is_overflow(error) or status == 422:
         return 400
-    if error.kind == "insufficient_quota":
+    if isinstance(error, UpstreamQuotaExceeded):
         return 402
     is_overload = isinstance(error, ShuttingDown | UpstreamFailed | UpstreamRateLimited)
     return 529 if status == 503 and is_overload else status
@@ -55,7 +62,7 @@ def error_body(error: GatewayError, request_id: str) -> bytes:
     if error.actual_hint:
         message += f"; {error.actual_hint}"
     message = sendable(f"{message} (request id: {request_id})")
-    described: dict[str, object] = {"type": kind, "message": message}
+    described: dict[str, object] = {"type": kind, "message": message, **limit_member(error)}
     if error.code == THREADS_UNSUPPORTED:
         described["details"] = {"error_code": THREADS_UNSUPPORTED, "unsupported": ["thread"]}
     return msgspec.json.encode({"type": "error", "error": described, "request_id": sendable(request_id)})

@@ -18,7 +18,7 @@ from copilot_api.protocols.messages.errors import error_body
 from copilot_api.protocols.messages.frames import DONE, Frame, FrameDecoder
 from copilot_api.protocols.messages.reader import decode_block_delta, decode_event, is_whole
 from copilot_api.protocols.messages.upstream_wire import UsageMeter, read_charge
-from copilot_api.protocols.sse import EventTooLarge, render_comment, render_event
+from copilot_api.protocols.sse import KEEP_ALIVE, EventTooLarge, render_comment, render_event
 from copilot_api.protocols.untyped import list_of, object_of, text_of
 
 _encode = msgspec.json.encode
@@ -94,9 +94,9 @@ class MessagesRelay:
         """See `StreamRelay`."""
         return render_event(error_body(error, request_id), "error")
 
-    def keep_alive(self) -> bytes:
+    def keep_alive(self, note: str = KEEP_ALIVE) -> bytes:
         """See `StreamRelay`. Clients' watchdogs count events; outside of a message a comment has to do."""
-        return _PING if self._is_started and not self._is_stopped else render_comment("keep-alive")
+        return _PING if self._is_started and not self._is_stopped else render_comment(note)
 
     @property
     def is_over(self) -> bool:

@@ -5,7 +5,7 @@ from typing import TypeVar
 import msgspec
 
 from copilot_api.errors import BadRequest, GatewayError
-from copilot_api.protocols.base import Envelope, ModelTraits, Outgoing
+from copilot_api.protocols.base import Envelope, ModelTraits, Outgoing, output_limit_of
 from copilot_api.protocols.json_object import JsonObject, parse_object, refuse_duplicate_keys, wrong_field
 from copilot_api.protocols.messages import wire
 from copilot_api.protocols.messages.errors import THREADS_UNSUPPORTED
@@ -24,7 +24,7 @@ _HOLDERS = {"tool_result", "document"}
 """Blocks that may have images inside them."""
 
 T = TypeVar("T")
-C = TypeVar("C", bound=wire.Checked)
+C = TypeVar("C", wire.Request, wire.CountRequest)
 
 
 class ThreadsUnsupported(GatewayError):
@@ -46,6 +46,7 @@ class MessagesRequest(msgspec.Struct, frozen=True):
     initiator: str
     has_images: bool
     effort: str | None
+    output_limit: int | None
     hides_thinking: bool = False
     """Whether the caller wants thinking blocks without their text (`thinking.display`: `omitted`)."""
 
@@ -96,6 +97,7 @@ def _parse(source: bytes, envelope: Envelope, decoder: "msgspec.json.Decoder[C]"
         initiator=_initiator(request.messages, glances),
         has_images=any([_shows_image(blocks) for blocks in glances]),
         effort=request.output_config.effort if request.output_config else None,
+        output_limit=output_limit_of(request.max_tokens),
         hides_thinking=request.thinking is not None and request.thinking.display == "omitted",
     )
 

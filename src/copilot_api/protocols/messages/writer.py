@@ -36,7 +36,7 @@ from copilot_api.protocols.messages.response import (
     usage_counts,
     usage_details,
 )
-from copilot_api.protocols.sse import render_comment, render_event
+from copilot_api.protocols.sse import KEEP_ALIVE, render_comment, render_event
 
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 _DELTA = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{"type":"%b","%b":'
@@ -99,11 +99,11 @@ class MessagesWriter:
         self._is_over, self._kind = True, None
         return render_event(error_body(error, request_id), "error")
 
-    def keep_alive(self) -> bytes:
+    def keep_alive(self, note: str = KEEP_ALIVE) -> bytes:
         """See `Writer`. SDKs take a ping before the message for a broken stream; a comment means nothing anywhere."""
         if self._is_over:
             return b""
-        return PING if self._has_started else render_comment("keep-alive")
+        return PING if self._has_started else render_comment(note)
 
     def _write(self, event: StreamEvent) -> bytes:
         match event:

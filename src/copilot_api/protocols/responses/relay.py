@@ -22,12 +22,12 @@ from copilot_api.errors import (
 )
 from copilot_api.protocols.base import Usage
 from copilot_api.protocols.json_object import JsonObject, measure, rewrite
-from copilot_api.protocols.openai_errors import error_message, sendable
+from copilot_api.protocols.openai_errors import error_message, limit_member, sendable
 from copilot_api.protocols.responses import parse
 from copilot_api.protocols.responses.events import DONE, EventSource, fields_of
 from copilot_api.protocols.responses.native import mend_response, parse_native_answer
 from copilot_api.protocols.responses.whole import whole_as_events
-from copilot_api.protocols.sse import Event, render_comment, render_event
+from copilot_api.protocols.sse import KEEP_ALIVE, Event, render_comment, render_event
 from copilot_api.protocols.untyped import object_of, text_of
 
 Fields = dict[str, msgspec.Raw]
@@ -131,19 +131,19 @@ class ResponsesRelay:
             message += (
                 f" Please try again in {max(1, -int(-error.retry_after // 1))}s."  # Codex waits as long as this says
             )
-        param = None if error.param is None else sendable(error.param)
+        param, limit = None if error.param is None else sendable(error.param), limit_member(error)
         flat = {"type": "error", "code": code, "message": message, "param": param, "sequence_number": self._next()}
-        out += render_event(_encode(flat), "error")
-        failed = {"status": b'"failed"', "error": _encode({"code": code, "message": message})}
+        out += render_event(_encode(flat | limit), "error")
+        failed = {"status": b'"failed"', "error": _encode({"code": code, "message": message} | limit)}
         failed["output"] = self._done_items()
         response = _object(self._response | failed)
         event = _object({"type": b'"response.failed"', "sequence_number": b"%d" % self._next(), "response": response})
         self._is_over = True
         return out + render_event(event, "response.failed") + render_event(DONE)
 
-    def keep_alive(self) -> bytes:
+    def keep_alive(self, note: str = KEEP_ALIVE) -> bytes:
         """See `StreamRelay`."""
-        return render_comment("keep-alive")
+        return render_comment(note)
 
     # One event ------------------------------------------------------------------------------------------------------
 

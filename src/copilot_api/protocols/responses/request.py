@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from copilot_api.errors import BadRequest
-from copilot_api.protocols.base import Envelope, ModelTraits, Outgoing
+from copilot_api.protocols.base import Envelope, ModelTraits, Outgoing, output_limit_of
 from copilot_api.protocols.conversation import ModelRequest, OutputFormat, Thinking
 from copilot_api.protocols.json_object import JsonObject, parse_object, refuse_duplicate_keys, wrong_field
 from copilot_api.protocols.responses import wire
@@ -37,6 +37,7 @@ class ResponsesRequest(msgspec.Struct, frozen=True):
     initiator: str
     has_images: bool
     effort: str | None
+    output_limit: int | None
 
     @property
     def tool_set(self) -> ToolSet:
@@ -67,6 +68,7 @@ def parse_request(source: bytes, envelope: Envelope = _PLAIN) -> ResponsesReques
         initiator=_initiator(items),
         has_images=any([_has_image(place, item) for place, item in enumerate(items)]),
         effort=fields.reasoning.effort if fields.reasoning else None,
+        output_limit=output_limit_of(fields.max_output_tokens),
     )
 
 

@@ -27,7 +27,7 @@ from copilot_api.protocols.conversation import (
     ToolEnd,
     ToolStart,
 )
-from copilot_api.protocols.openai_errors import error_message, sendable
+from copilot_api.protocols.openai_errors import error_message, limit_member, sendable
 from copilot_api.protocols.responses.request import ResponsesRequest
 from copilot_api.protocols.responses.response import (
     incomplete_reason,
@@ -40,7 +40,7 @@ from copilot_api.protocols.responses.response import (
     stem_of,
     text_part,
 )
-from copilot_api.protocols.sse import render_event
+from copilot_api.protocols.sse import KEEP_ALIVE, render_comment, render_event
 
 Json = dict[str, Any]
 _encode = msgspec.json.encode
@@ -124,9 +124,9 @@ class ResponsesWriter:
         response = response_object(self._request, self._head, "failed", self._items)
         return begin + fail_events(error, request_id, response, self._sequence)
 
-    def keep_alive(self) -> bytes:
+    def keep_alive(self, note: str = KEEP_ALIVE) -> bytes:
         """See `Writer`."""
-        return b": keep-alive\n\n"
+        return render_comment(note)
 
     # The response -----------------------------------------------------------------------------------------------
 
@@ -284,14 +284,14 @@ def fail_events(error: GatewayError, request_id: str, response: Json, sequence: 
     message, code = error_message(error, request_id), _failure_code(error)
     if code == "rate_limit_exceeded" and error.retry_after is not None:
         message = f"{message} Please try again in {max(1, math.ceil(error.retry_after))}s."  # Codex reads the number
-    param = None if error.param is None else sendable(error.param)
+    param, limit = None if error.param is None else sendable(error.param), limit_member(error)
     flat = {"type": "error", "code": code, "message": message, "param": param, "sequence_number": sequence}
     failed = {
         "type": "response.failed",
         "sequence_number": sequence + 1,
-        "response": {**response, "status": "failed", "error": {"code": code, "message": message}},
+        "response": {**response, "status": "failed", "error": {"code": code, "message": message, **limit}},
     }
-    return render_event(_encode(flat), "error") + render_event(_encode(failed), "response.failed") + DONE
+    return render_event(_encode(flat | limit), "error") + render_event(_encode(failed), "response.failed") + DONE
 
 
 def _failure_code(error: GatewayError) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from copilot_api.errors import GatewayError
 from copilot_api.protocols.base import AnswerHead, ModelTraits, Outgoing, Usage
 from copilot_api.protocols.conversation import Answer, ModelRequest, StreamEvent
+from copilot_api.protocols.sse import KEEP_ALIVE
 
 
 class Reader(Protocol):
@@ -54,8 +55,8 @@ class Writer(Protocol):
         """`error` as the end of the stream, never to be taken for a success; also before any event was written."""
         ...
 
-    def keep_alive(self) -> bytes:
-        """What tells the client that we are still here."""
+    def keep_alive(self, note: str = KEEP_ALIVE) -> bytes:
+        """What tells the client that we are still here; `note` as in `StreamRelay`."""
         ...
 
 

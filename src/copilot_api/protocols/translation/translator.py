@@ -24,6 +24,7 @@ from copilot_api.protocols.conversation import (
     ToolDelta,
     events_of,
 )
+from copilot_api.protocols.sse import KEEP_ALIVE
 from copilot_api.protocols.translation.codec import ClientCodec, Reader, UpstreamCodec, Writer
 from copilot_api.protocols.translation.prepare import Prepared, Target, prepare
 from copilot_api.protocols.translation.shims import Shim
@@ -157,9 +158,9 @@ class TranslatedStream:
         """See `StreamRelay`."""
         return self._writer.fail(error, request_id)
 
-    def keep_alive(self) -> bytes:
+    def keep_alive(self, note: str = KEEP_ALIVE) -> bytes:
         """See `StreamRelay`."""
-        return self._writer.keep_alive()
+        return self._writer.keep_alive(note)
 
     def _write(self, events: list[StreamEvent]) -> bytes:
         if not self._shims and len(events) == 1:

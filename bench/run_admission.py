@@ -1,0 +1,15 @@
+"""What admission costs, as a script: `python bench/run_admission.py --help`. README.md here has the method."""
+
+import sys
+from pathlib import Path
+
+
+def main() -> int:
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # as in run.py
+    from bench.admission import main as run
+
+    return run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

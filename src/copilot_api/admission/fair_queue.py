@@ -1,0 +1,355 @@
+"""
+The line before the slots: who is next. Pure, on the times it is given.
+
+Start-time fair queueing, counted in seconds of service. Every key has an account of the service it got, divided by its
+weight; the key that got least is next. A key that had nothing waiting starts where the others are, so that idling saves
+nothing up, and goes first among equals, so that who asks once is next. A service is charged with what is expected when
+it begins, more when it lasts longer, and corrected when it ends.
+
+There are two lines, since calls that somebody waits for go before batch ones, and each is fair in itself. What a batch
+call takes counts in both, so nobody gets more by calling work batch. What another call takes counts in its own line
+only: otherwise a day's work would shut a key out of the few turns that batch calls get.
+"""
+
+import heapq
+import itertools
+from bisect import bisect_left
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any
+
+BATCH_EVERY = 8
+"""While both kinds wait, every eighth turn is a batch call's: rare enough not to be felt, and no starvation."""
+FIRST_EXPECTED_SECONDS = 1.0
+"""What a service is thought to take before one has ended."""
+STRETCH = 1.25
+"""What a service that outlives its charge is charged, times what it took so far: seldom, and not far from the truth."""
+_NEWEST = 0.1
+"""How much the newest service counts, against all before it, in what the next is expected to take."""
+_STALE = 64
+"""So many stale entries of a heap are not worth clearing out."""
+_INTERACTIVE, _BATCH = 0, 1
+
+
+class QueueOverflow(Exception):
+    """The line is full, and the newcomer's key would have the most places in it."""
+
+
+@dataclass(slots=True, eq=False)
+class Waiting:
+    """One call in line."""
+
+    flow: str
+    """Whose call it is: the key."""
+    weight: float
+    is_batch: bool
+    since: float
+    order: int
+    wakes: Any = None
+    """What its owner needs to tell it."""
+    is_gone: bool = False
+    """It was served, pushed out, or left."""
+
+
+@dataclass(slots=True, eq=False)
+class _Standing:
+    """One key in one of the lines."""
+
+    account: "_Account"
+    got: float = 0.0
+    """Seconds of service by weight, with what is charged for services under way."""
+    under_way: float = 0.0
+    """That part of it."""
+    waiters: dict[Waiting, None] = field(default_factory=dict[Waiting, None])
+    is_fresh: bool = False
+    """Whether it came when it was not ahead of the others, and had no turn since."""
+    entry: "_Entry | None" = None
+    """The one entry in the line's heap that counts; the others of this key are stale."""
+
+
+_Entry = tuple[float, bool, int, int, _Standing]
+"""What it got, whether it is not fresh, when its first came, a number of its own, and whose it is."""
+
+
+class _Line:
+    """All that wait of one kind, and a heap of their keys."""
+
+    def __init__(self) -> None:
+        self._heap: list[_Entry] = []
+        self._serial = itertools.count()
+        self.length = 0
+        self.clock = 0.0
+        """Where the others are: what the key that is served had got from services that ended. It never goes back."""
+        self.most = 0.0
+        """The most that any key got, all its services having ended."""
+
+    def add(self, waiting: Waiting, standing: _Standing) -> None:
+        is_first = not standing.waiters
+        standing.waiters[waiting] = None
+        self.length += 1
+        if is_first:
+            standing.is_fresh = standing.got <= self.clock
+            standing.got = max(standing.got, self.clock)
+            self.rank(standing)
+
+    def remove(self, waiting: Waiting, standing: _Standing) -> None:
+        del standing.waiters[waiting]
+        self.length -= 1
+        self.rank(standing)
+
+    def take(self) -> tuple[Waiting, "_Account"]:
+        """The first of the key that got least; to be charged."""
+        heap = self._heap
+        while heap[0] is not heap[0][-1].entry:
+            heapq.heappop(heap)
+        standing = heapq.heappop(heap)[-1]
+        waiting = next(iter(standing.waiters))
+        del standing.waiters[waiting]
+        self.length -= 1
+        standing.is_fresh = False
+        self.clock = max(self.clock, standing.got - standing.under_way)
+        return waiting, standing.account
+
+    def charge(self, standing: _Standing, seconds: float) -> None:
+        standing.got += seconds
+        standing.under_way += seconds
+        self.rank(standing)
+
+    def pass_by(self, standing: _Standing) -> None:
+        """A service begins that counts here and did not wait here."""
+        if not standing.waiters:
+            standing.got = max(standing.got, self.clock)
+        if not self.length:
+            self.clock = max(self.clock, standing.got - standing.under_way)
+
+    def rank(self, standing: _Standing) -> None:
+        """Something about it has changed."""
+        if not standing.waiters:
+            standing.entry = None
+            return
+        if len(self._heap) > 2 * self.length + _STALE:
+            self._heap = [entry for entry in self._heap if entry is entry[-1].entry]
+            heapq.heapify(self._heap)
+        order = next(iter(standing.waiters)).order
+        standing.entry = entry = (standing.got, not standing.is_fresh, order, next(self._serial), standing)
+        heapq.heappush(self._heap, entry)
+
+
+@dataclass(slots=True, eq=False)
+class _Service:
+    """One call that was let go, until it ends."""
+
+    account: "_Account"
+    weight: float
+    """What its seconds are divided by, to its end: a weight that changes meanwhile is for the next."""
+    is_batch: bool
+    began: float
+    charged: float = 0.0
+    is_over: bool = False
+
+
+class _Account:
+    """What one key got, who of it waits, and what of it is under way."""
+
+    __slots__ = ("expected", "flow", "places", "services", "standings", "weight")
+
+    def __init__(self, flow: str, weight: float, expected: float | None = None) -> None:
+        self.flow = flow
+        self.weight = weight
+        self.expected = expected
+        """What its services usually take."""
+        self.standings = (_Standing(self), _Standing(self))
+        self.places = 0
+        self.services: list[_Service] = []
+        """Those under way, in the order in which they began."""
+
+    def end(self, began: float) -> _Service:
+        """Take out the service that began then, or nearest to it: its owner may have read the clock a moment later."""
+        services = self.services
+        index = bisect_left(services, began, key=attrgetter("began"))
+        if index and (index == len(services) or began - services[index - 1].began <= services[index].began - began):
+            index -= 1
+        services[index].is_over = True
+        return services.pop(index)
+
+
+class FairQueue:
+    """See the module."""
+
+    def __init__(self, max_length: int) -> None:
+        self._max_length = max_length
+        self._accounts: OrderedDict[str, _Account] = OrderedDict()
+        self._in_line: dict[str, _Account] = {}
+        """The accounts of those that wait."""
+        self._lines = (_Line(), _Line())
+        self._due: list[tuple[float, int, _Service]] = []
+        """When each service will have outlived its charge: a heap."""
+        self._under_way = 0
+        self._serial = itertools.count()
+        self._expected: float | None = None
+        self._turn = 0
+
+    def __len__(self) -> int:
+        return self._lines[_INTERACTIVE].length + self._lines[_BATCH].length
+
+    def expected_seconds(self) -> float:
+        """What a service usually takes."""
+        return FIRST_EXPECTED_SECONDS if self._expected is None else self._expected
+
+    def enter(self, flow: str, weight: float, now: float) -> None:
+        """A call that found a free slot and nobody waiting starts at once: it is only charged."""
+        self._begin(self._open(flow, weight, now), now, is_batch=False, waited_in=None)
+
+    def push(self, flow: str, weight: float, now: float, *, is_batch: bool = False) -> tuple[Waiting, Waiting | None]:
+        """
+        Get in line. When it is full the newest of the key with the most places for its weight gives up its own, a batch
+        one if it has any, and is returned too. Raises `QueueOverflow` where that key would be the newcomer's.
+        """
+        pushed_out = self._make_room(flow, weight) if len(self) >= self._max_length else None
+        account = self._in_line[flow] = self._open(flow, weight, now)
+        waiting = Waiting(flow, weight, is_batch, now, next(self._serial))
+        self._lines[is_batch].add(waiting, account.standings[is_batch])
+        account.places += 1
+        return waiting, pushed_out
+
+    def remove(self, waiting: Waiting) -> None:
+        """Leave the line; leaving twice is leaving once."""
+        if not waiting.is_gone:
+            account = self._in_line[waiting.flow]
+            self._lines[waiting.is_batch].remove(waiting, account.standings[waiting.is_batch])
+            self._left(waiting, account)
+
+    def pop(self, now: float) -> Waiting | None:
+        """Who is next; its service begins."""
+        if not self._in_line:
+            return None
+        self._charge_overdue(now)
+        kind, self._turn = _next_kind(self._lines, self._turn)
+        waiting, account = self._lines[kind].take()
+        self._left(waiting, account)
+        self._begin(account, now, is_batch=waiting.is_batch, waited_in=self._lines[kind])
+        return waiting
+
+    def learn(self, seconds: float) -> None:
+        """A service took so long, whosever it was."""
+        self._expected = _smooth(self._expected, seconds)
+
+    def served(self, flow: str, seconds: float, now: float) -> None:
+        """A service of that key has ended, and took so long."""
+        self.learn(seconds)
+        account = self._accounts.get(flow)
+        if account is None or not account.services:
+            return
+        account.expected = _smooth(account.expected, seconds)
+        service = account.end(now - seconds)
+        self._under_way -= 1
+        self._charge(service, seconds - service.charged)
+        for line, standing in zip(self._lines, account.standings, strict=True):
+            if line is self._lines[_INTERACTIVE] or service.is_batch:
+                standing.under_way -= seconds / service.weight
+            line.most = max(line.most, standing.got)
+            if not self._under_way and not self._in_line:
+                line.clock = max(line.clock, line.most)  # all slots are free: nobody is ahead any more
+
+    def place(self, waiting: Waiting, now: float) -> int:
+        """Its place in line as things stand, 1 being next; 0 once it has left."""
+        self._charge_overdue(now)
+        upcoming = () if waiting.is_gone else self._upcoming()
+        return next((place for place, each in enumerate(upcoming, 1) if each is waiting), 0)
+
+    def _upcoming(self) -> Iterator[Waiting]:
+        """All that wait, as `pop` would serve them if nothing else happened."""
+        lines, turn = (_Line(), _Line()), self._turn
+        for account in self._in_line.values():
+            copy = _Account(account.flow, account.weight, account.expected)
+            for line, standing, like in zip(lines, copy.standings, account.standings, strict=True):
+                standing.got, standing.is_fresh, standing.waiters = like.got, like.is_fresh, like.waiters.copy()
+                line.length += len(like.waiters)
+                line.rank(standing)
+        while lines[_INTERACTIVE].length or lines[_BATCH].length:
+            kind, turn = _next_kind(lines, turn)
+            waiting, account = lines[kind].take()
+            for line, standing in zip(lines[: kind + 1], account.standings, strict=False):
+                line.charge(standing, self._cost(account) / account.weight)
+            yield waiting
+
+    def _open(self, flow: str, weight: float, now: float) -> _Account:
+        """The account of a key that has come, up to date."""
+        self._charge_overdue(now)
+        account = self._accounts.get(flow)
+        if account is None:
+            self._forget()
+            account = self._accounts[flow] = _Account(flow, weight)
+        account.weight = weight
+        return account
+
+    def _forget(self) -> None:
+        """For a new account look at the two oldest, and let go of those that say no more than a new one would."""
+        for flow, account in list(itertools.islice(self._accounts.items(), 2)):
+            pairs = zip(self._lines, account.standings, strict=True)
+            if account.places or account.services or any([standing.got > line.clock for line, standing in pairs]):
+                self._accounts.move_to_end(flow)
+            else:
+                del self._accounts[flow]
+
+    def _left(self, waiting: Waiting, account: _Account) -> None:
+        waiting.is_gone = True
+        account.places -= 1
+        if not account.places:
+            del self._in_line[account.flow]
+
+    def _cost(self, account: _Account) -> float:
+        return self.expected_seconds() if account.expected is None else account.expected
+
+    def _begin(self, account: _Account, now: float, *, is_batch: bool, waited_in: _Line | None) -> None:
+        if waited_in is not self._lines[_INTERACTIVE]:
+            self._lines[_INTERACTIVE].pass_by(account.standings[_INTERACTIVE])
+        service = _Service(account, account.weight, is_batch, now)
+        account.services.append(service)
+        self._under_way += 1
+        self._charge(service, self._cost(account))
+
+    def _charge(self, service: _Service, seconds: float) -> None:
+        """Charge so much more, or less, and look again when it has lasted longer than that."""
+        service.charged += seconds
+        for kind in range(service.is_batch + 1):
+            self._lines[kind].charge(service.account.standings[kind], seconds / service.weight)
+        if not service.is_over:
+            heapq.heappush(self._due, (service.began + service.charged, next(self._serial), service))
+
+    def _charge_overdue(self, now: float) -> None:
+        while self._due and self._due[0][0] < now:
+            service = heapq.heappop(self._due)[-1]
+            if not service.is_over:
+                self._charge(service, (now - service.began) * STRETCH - service.charged)
+
+    def _make_room(self, flow: str, weight: float) -> Waiting:
+        others = [account for account in self._in_line.values() if account.flow != flow]
+        crowded = max(reversed(others), key=_crowding, default=None)
+        own = self._in_line[flow].places if flow in self._in_line else 0
+        if crowded is None or (own + 1) / weight >= _crowding(crowded):
+            raise QueueOverflow
+        interactive, batch = (standing.waiters for standing in crowded.standings)
+        newest = next(reversed(batch or interactive))
+        self.remove(newest)
+        return newest
+
+
+def _crowding(account: _Account) -> float:
+    return account.places / account.weight
+
+
+def _next_kind(lines: tuple[_Line, _Line], turn: int) -> tuple[int, int]:
+    """Whose turn it is, and how many turns batch calls have let pass."""
+    interactive, batch = lines
+    if not batch.length:
+        return _INTERACTIVE, 0
+    if not interactive.length or turn + 1 >= BATCH_EVERY:
+        return _BATCH, 0
+    return _INTERACTIVE, turn + 1
+
+
+def _smooth(known: float | None, newest: float) -> float:
+    return newest if known is None else known + (newest - known) * _NEWEST
