@@ -64,7 +64,7 @@ def test_every_unit_and_window_has_its_place() -> None:
     assert set(WINDOWS) == set(Window)
     assert [UNIT_PLACES[unit] for unit in UNITS] == [CREDITS, PREMIUM_REQUESTS, TOKENS, REQUESTS] == [0, 1, 2, 3]
     assert [WINDOW_PLACES[window] for window in WINDOWS] == [HOUR, DAY, WEEK, MONTH]
-    assert len(NOTHING) == len(UNITS)
+    assert NOTHING == (0, 0.0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -173,6 +173,9 @@ def test_a_window_that_begins_has_nothing_spent(later: str, left: list[int]) -> 
     account.add(account.starts, SOME)
     account.roll(starts(later))
     assert spent(account) == left
+    assert spent(account, PREMIUM_REQUESTS) == [1.5 * number for number in left]
+    assert spent(account, TOKENS) == [300 * number for number in left]
+    assert spent(account, CREDITS) == [2_000_000_000 * number for number in left]
     assert account.starts == starts(later)
 
 

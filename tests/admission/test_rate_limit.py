@@ -144,6 +144,13 @@ def test_the_wait_for_more_than_there_is_ends_when_all_is_gone() -> None:
     assert window.wait_for(100, 15.0) == 50.25
 
 
+def test_the_wait_is_the_truth_also_where_nobody_has_looked_for_a_while() -> None:
+    window = SlidingWindow()
+    window.add(1, 0.0)
+    window.add(1, 50.0)
+    assert window.wait_for(1, 65.0) == 45.25
+
+
 def test_an_empty_window_has_no_wait() -> None:
     window = SlidingWindow()
     assert window.total(1.0) == 0

@@ -58,6 +58,7 @@ class _Standing:
     """One key in one of the lines."""
 
     account: "_Account"
+    line: "_Line"
     got: float = 0.0
     """Seconds of service by weight, with what is charged for services under way."""
     under_way: float = 0.0
@@ -83,13 +84,12 @@ class _Line:
         self.clock = 0.0
         """Where the others are: what the key that is served had got from services that ended. It never goes back."""
         self.most = 0.0
-        """The most that any key got, all its services having ended."""
+        """The most that any key got."""
 
     def add(self, waiting: Waiting, standing: _Standing) -> None:
-        is_first = not standing.waiters
         standing.waiters[waiting] = None
         self.length += 1
-        if is_first:
+        if len(standing.waiters) == 1:
             standing.is_fresh = standing.got <= self.clock
             standing.got = max(standing.got, self.clock)
             self.rank(standing)
@@ -100,22 +100,16 @@ class _Line:
         self.rank(standing)
 
     def take(self) -> tuple[Waiting, "_Account"]:
-        """The first of the key that got least; to be charged."""
-        heap = self._heap
-        while heap[0] is not heap[0][-1].entry:
-            heapq.heappop(heap)
-        standing = heapq.heappop(heap)[-1]
+        """The first of the key that got least. It has to be charged, which ranks it anew."""
+        while self._heap[0] is not self._heap[0][-1].entry:
+            heapq.heappop(self._heap)
+        standing = heapq.heappop(self._heap)[-1]
         waiting = next(iter(standing.waiters))
         del standing.waiters[waiting]
         self.length -= 1
         standing.is_fresh = False
         self.clock = max(self.clock, standing.got - standing.under_way)
         return waiting, standing.account
-
-    def charge(self, standing: _Standing, seconds: float) -> None:
-        standing.got += seconds
-        standing.under_way += seconds
-        self.rank(standing)
 
     def pass_by(self, standing: _Standing) -> None:
         """A service begins that counts here and did not wait here."""
@@ -133,8 +127,8 @@ class _Line:
             self._heap = [entry for entry in self._heap if entry is entry[-1].entry]
             heapq.heapify(self._heap)
         order = next(iter(standing.waiters)).order
-        standing.entry = entry = (standing.got, not standing.is_fresh, order, next(self._serial), standing)
-        heapq.heappush(self._heap, entry)
+        standing.entry = (standing.got, not standing.is_fresh, order, next(self._serial), standing)
+        heapq.heappush(self._heap, standing.entry)
 
 
 @dataclass(slots=True, eq=False)
@@ -155,15 +149,21 @@ class _Account:
 
     __slots__ = ("expected", "flow", "places", "services", "standings", "weight")
 
-    def __init__(self, flow: str, weight: float, expected: float | None = None) -> None:
+    def __init__(self, flow: str, weight: float, lines: tuple[_Line, _Line], expected: float | None = None) -> None:
         self.flow = flow
         self.weight = weight
         self.expected = expected
         """What its services usually take."""
-        self.standings = (_Standing(self), _Standing(self))
+        self.standings = (_Standing(self, lines[0]), _Standing(self, lines[1]))
         self.places = 0
         self.services: list[_Service] = []
         """Those under way, in the order in which they began."""
+
+    def charge(self, seconds: float, weight: float, *, is_batch: bool) -> None:
+        for standing in self.standings[: is_batch + 1]:
+            standing.got += seconds / weight
+            standing.under_way += seconds / weight
+            standing.line.rank(standing)
 
     def end(self, began: float) -> _Service:
         """Take out the service that began then, or nearest to it: its owner may have read the clock a moment later."""
@@ -200,7 +200,9 @@ class FairQueue:
 
     def enter(self, flow: str, weight: float, now: float) -> None:
         """A call that found a free slot and nobody waiting starts at once: it is only charged."""
-        self._begin(self._open(flow, weight, now), now, is_batch=False, waited_in=None)
+        account = self._open(flow, weight, now)
+        self._lines[_INTERACTIVE].pass_by(account.standings[_INTERACTIVE])
+        self._begin(account, now, is_batch=False)
 
     def push(self, flow: str, weight: float, now: float, *, is_batch: bool = False) -> tuple[Waiting, Waiting | None]:
         """
@@ -229,29 +231,27 @@ class FairQueue:
         kind, self._turn = _next_kind(self._lines, self._turn)
         waiting, account = self._lines[kind].take()
         self._left(waiting, account)
-        self._begin(account, now, is_batch=waiting.is_batch, waited_in=self._lines[kind])
+        if kind == _BATCH:
+            self._lines[_INTERACTIVE].pass_by(account.standings[_INTERACTIVE])
+        self._begin(account, now, is_batch=waiting.is_batch)
         return waiting
-
-    def learn(self, seconds: float) -> None:
-        """A service took so long, whosever it was."""
-        self._expected = _smooth(self._expected, seconds)
 
     def served(self, flow: str, seconds: float, now: float) -> None:
         """A service of that key has ended, and took so long."""
-        self.learn(seconds)
+        self._expected = _smooth(self._expected, seconds)
         account = self._accounts.get(flow)
         if account is None or not account.services:
             return
         account.expected = _smooth(account.expected, seconds)
         service = account.end(now - seconds)
+        account.charge(seconds - service.charged, service.weight, is_batch=service.is_batch)
+        for standing in account.standings[: service.is_batch + 1]:
+            standing.under_way = standing.under_way - seconds / service.weight if account.services else 0.0
+            standing.line.most = max(standing.line.most, standing.got)
         self._under_way -= 1
-        self._charge(service, seconds - service.charged)
-        for line, standing in zip(self._lines, account.standings, strict=True):
-            if line is self._lines[_INTERACTIVE] or service.is_batch:
-                standing.under_way -= seconds / service.weight
-            line.most = max(line.most, standing.got)
-            if not self._under_way and not self._in_line:
-                line.clock = max(line.clock, line.most)  # all slots are free: nobody is ahead any more
+        if not self._under_way and not self._in_line:
+            for line in self._lines:  # all slots are free: nobody is ahead any more
+                line.clock = max(line.clock, line.most)
 
     def place(self, waiting: Waiting, now: float) -> int:
         """Its place in line as things stand, 1 being next; 0 once it has left."""
@@ -260,36 +260,35 @@ class FairQueue:
         return next((place for place, each in enumerate(upcoming, 1) if each is waiting), 0)
 
     def _upcoming(self) -> Iterator[Waiting]:
-        """All that wait, as `pop` would serve them if nothing else happened."""
+        """All that wait, as `pop` would serve them if nothing else happened: tried out on copies."""
         lines, turn = (_Line(), _Line()), self._turn
         for account in self._in_line.values():
-            copy = _Account(account.flow, account.weight, account.expected)
-            for line, standing, like in zip(lines, copy.standings, account.standings, strict=True):
+            copy = _Account(account.flow, account.weight, lines, self._cost(account))
+            for standing, like in zip(copy.standings, account.standings, strict=True):
                 standing.got, standing.is_fresh, standing.waiters = like.got, like.is_fresh, like.waiters.copy()
-                line.length += len(like.waiters)
-                line.rank(standing)
+                standing.line.length += len(like.waiters)
+                standing.line.rank(standing)
         while lines[_INTERACTIVE].length or lines[_BATCH].length:
             kind, turn = _next_kind(lines, turn)
             waiting, account = lines[kind].take()
-            for line, standing in zip(lines[: kind + 1], account.standings, strict=False):
-                line.charge(standing, self._cost(account) / account.weight)
+            account.charge(self._cost(account), account.weight, is_batch=waiting.is_batch)
             yield waiting
 
     def _open(self, flow: str, weight: float, now: float) -> _Account:
-        """The account of a key that has come, up to date."""
+        """The account of a key that has come, and all accounts up to date."""
         self._charge_overdue(now)
         account = self._accounts.get(flow)
         if account is None:
             self._forget()
-            account = self._accounts[flow] = _Account(flow, weight)
+            account = self._accounts[flow] = _Account(flow, weight, self._lines)
         account.weight = weight
         return account
 
     def _forget(self) -> None:
         """For a new account look at the two oldest, and let go of those that say no more than a new one would."""
         for flow, account in list(itertools.islice(self._accounts.items(), 2)):
-            pairs = zip(self._lines, account.standings, strict=True)
-            if account.places or account.services or any([standing.got > line.clock for line, standing in pairs]):
+            is_ahead = any([standing.got > standing.line.clock for standing in account.standings])
+            if is_ahead or account.places or account.services:
                 self._accounts.move_to_end(flow)
             else:
                 del self._accounts[flow]
@@ -303,21 +302,16 @@ class FairQueue:
     def _cost(self, account: _Account) -> float:
         return self.expected_seconds() if account.expected is None else account.expected
 
-    def _begin(self, account: _Account, now: float, *, is_batch: bool, waited_in: _Line | None) -> None:
-        if waited_in is not self._lines[_INTERACTIVE]:
-            self._lines[_INTERACTIVE].pass_by(account.standings[_INTERACTIVE])
+    def _begin(self, account: _Account, now: float, *, is_batch: bool) -> None:
         service = _Service(account, account.weight, is_batch, now)
         account.services.append(service)
         self._under_way += 1
         self._charge(service, self._cost(account))
 
     def _charge(self, service: _Service, seconds: float) -> None:
-        """Charge so much more, or less, and look again when it has lasted longer than that."""
         service.charged += seconds
-        for kind in range(service.is_batch + 1):
-            self._lines[kind].charge(service.account.standings[kind], seconds / service.weight)
-        if not service.is_over:
-            heapq.heappush(self._due, (service.began + service.charged, next(self._serial), service))
+        service.account.charge(seconds, service.weight, is_batch=service.is_batch)
+        heapq.heappush(self._due, (service.began + service.charged, next(self._serial), service))
 
     def _charge_overdue(self, now: float) -> None:
         while self._due and self._due[0][0] < now:

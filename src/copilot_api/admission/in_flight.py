@@ -22,6 +22,8 @@ How long a streaming caller waits in silence. With the first note its status is 
 """
 NOTE_SECONDS = 5.0
 
+_NOBODY = ""
+"""Whose service is on nobody's account; the queue only learns how long it took."""
 _Granted = asyncio.Future[GatewayError | None]
 
 
@@ -98,10 +100,7 @@ class Slots:
         """A call is over that had its slot since `began`; `is_charged` is what `acquire` said."""
         now = self._clock.monotonic()
         self.in_flight -= 1
-        if is_charged:
-            self._queue.served(flow, now - began, now)
-        else:
-            self._queue.learn(now - began)
+        self._queue.served(flow if is_charged else _NOBODY, now - began, now)
         if self._waiting:
             self.pump()
 

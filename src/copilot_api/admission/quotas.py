@@ -118,7 +118,9 @@ class LocalQuotas:
         if key.policy.budgets or limits.budgets:
             await self._look_up(key.id, account, key.policy.budgets)
             await self._look_up(None, everybody, limits.budgets)
-            now = self._clock.monotonic()  # the ledger may have taken its time: the call begins only now
+            # The ledger may have taken its time: the call begins only now, and others may have begun a window.
+            now = self._clock.monotonic()
+            account.roll(everybody.starts)
         # From here on nothing waits.
         load = self._load(key.id, now)
         check = _Check(key.policy, ask)

@@ -98,7 +98,7 @@ class Brake:
 
     def hold_seconds(self, now: float) -> float:
         """How much of Copilot's `Retry-After` is left."""
-        return max(0.0, self._hold_until - now)
+        return min(MAX_HOLD_SECONDS, max(0.0, self._hold_until - now))
 
     def started(self, now: float) -> None:
         """A call goes upstream."""
@@ -140,7 +140,7 @@ class Brake:
         if began < self._braked_at:
             return
         self._braked_at = now
-        slots = max(self._least, self._slots // 2)
+        slots = min(self._slots, max(self._least, self._slots // 2))  # after a stop there may be fewer than the least
         if slots < self._slots:
             self._on_braked(slots, reason)
         self._set(slots, now)
