@@ -43,13 +43,12 @@ def test_there_are_never_more_under_way_than_slots() -> None:
 
         async def call(number: int) -> None:
             nonlocal under_way, most
-            began = asyncio.get_running_loop().time()
-            is_charged = await slots.acquire(f"key_{number % 5}", 1)
+            slot = await slots.acquire(f"key_{number % 5}", 1)
             under_way += 1
             most = max(most, under_way)
             await asyncio.sleep(0.001 * (number % 4))
             under_way -= 1
-            slots.release(f"key_{number % 5}", began, is_charged=is_charged)
+            slots.release(slot)
 
         await asyncio.gather(*(call(number) for number in range(100)))
         assert (most, slots.in_flight, slots.waiting) == (3, 0, 0)
@@ -60,14 +59,14 @@ def test_there_are_never_more_under_way_than_slots() -> None:
 def test_who_is_cancelled_in_line_is_out_of_it_at_once() -> None:
     async def test() -> None:
         slots = make_slots(1)
-        await slots.acquire("a", 1)
+        held = await slots.acquire("a", 1)
         waiting = asyncio.get_running_loop().create_task(slots.acquire("b", 1))
         await settle()
         assert slots.waiting == 1
         waiting.cancel()
         await settle()
         assert slots.waiting == 0
-        slots.release("a", 0.0, is_charged=True)
+        slots.release(held)
         assert slots.in_flight == 0
 
     run(test)
@@ -77,16 +76,16 @@ def test_a_slot_that_comes_in_the_moment_of_leaving_goes_to_the_next() -> None:
     async def test() -> None:
         slots = make_slots(1)
         loop = asyncio.get_running_loop()
-        await slots.acquire("a", 1)
+        held = await slots.acquire("a", 1)
         leaving = loop.create_task(slots.acquire("b", 1))
         next_one = loop.create_task(slots.acquire("c", 1))
         await settle()
-        slots.release("a", 0.0, is_charged=True)  # it is granted to b, who does not know yet
+        slots.release(held)  # it is granted to b, who does not know yet
         leaving.cancel()
         await settle()
         assert next_one.done()
         assert (slots.in_flight, slots.waiting) == (1, 0)
-        slots.release("c", 0.0, is_charged=True)
+        slots.release(next_one.result())
         assert slots.in_flight == 0
 
     run(test)
@@ -118,11 +117,11 @@ def test_who_waits_is_told_the_place_now_and_then(monkeypatch: pytest.MonkeyPatc
 
     async def test() -> None:
         slots = make_slots(1)
-        await slots.acquire("a", 1)
+        held = await slots.acquire("a", 1)
         waiting = asyncio.get_running_loop().create_task(slots.acquire("b", 1, tell=tell))
         while len(notes) < 3:
             await asyncio.sleep(0.01)
-        slots.release("a", 0.0, is_charged=True)
+        slots.release(held)
         await waiting
 
     run(test)
@@ -166,7 +165,7 @@ def test_the_line_has_an_end_and_no_key_takes_all_of_it() -> None:
 def test_a_stop_refuses_everybody_and_ends_no_call() -> None:
     async def test() -> None:
         slots = make_slots(1)
-        await slots.acquire("a", 1)
+        held = await slots.acquire("a", 1)
         waiting = asyncio.get_running_loop().create_task(slots.acquire("b", 1))
         await settle()
         slots.brake.stop = Stop(datetime(2026, 7, 1, tzinfo=UTC), "flagged")
@@ -176,7 +175,7 @@ def test_a_stop_refuses_everybody_and_ends_no_call() -> None:
         with pytest.raises(UpstreamStopped):
             await slots.acquire("c", 1)
         assert slots.in_flight == 1
-        slots.release("a", 0.0, is_charged=True)
+        slots.release(held)
         slots.brake.resume(0.0)
         await slots.acquire("c", 1)
 
@@ -211,6 +210,28 @@ def test_where_the_account_is_limited_one_waits_and_the_others_hear_at_once() ->
     asyncio.run(bounded())
 
 
+def test_who_had_slots_before_it_got_crowded_does_not_go_first_then() -> None:
+    """Free slots are on nobody's account until somebody has to wait for one."""
+
+    async def test() -> None:
+        slots, served = make_slots(4), list[str]()
+        held = [await slots.acquire("busy", 1) for _ in range(4)]
+
+        async def call(flow: str) -> None:
+            slot = await slots.acquire(flow, 1)
+            served.append(flow)
+            await asyncio.sleep(0.001)
+            slots.release(slot)
+
+        calls = [asyncio.get_running_loop().create_task(call(flow)) for flow in ("busy", "busy", "new", "new")]
+        await settle()
+        slots.release(held.pop())
+        await asyncio.gather(*calls)
+        assert served == ["new", "new", "busy", "busy"]
+
+    run(test)
+
+
 def test_what_is_borrowed_comes_back_and_is_never_taken_from_the_line() -> None:
     async def test() -> None:
         slots = make_slots(2)
@@ -230,17 +251,16 @@ def test_what_is_borrowed_comes_back_and_is_never_taken_from_the_line() -> None:
 def test_fewer_slots_take_nobodys_slot_away() -> None:
     async def test() -> None:
         slots = make_slots(4)
-        for _ in range(4):
-            await slots.acquire("a", 1)
+        held = [await slots.acquire("a", 1) for _ in range(4)]
         now = SystemClock().monotonic()
         slots.brake.refused(UpstreamRateLimited("too much"), now, now)
         waiting = asyncio.get_running_loop().create_task(slots.acquire("b", 1))
         await settle()
         for _ in range(2):
-            slots.release("a", now, is_charged=True)
+            slots.release(held.pop())
         await settle()
         assert (slots.in_flight, slots.waiting) == (2, 1)
-        slots.release("a", now, is_charged=True)
+        slots.release(held.pop())
         await waiting
         assert slots.in_flight == 2
 

@@ -582,6 +582,15 @@ def test_a_request_that_is_larger_than_a_minutes_tokens_is_refused_for_good(rig:
     assert rig.admits(key, tokens=50, more=100_000), "only what it takes at the least is held against the limit"
 
 
+def test_a_request_as_large_as_a_minutes_tokens_waits_for_an_empty_minute(rig: Rig) -> None:
+    key = make_key(tpm=100)
+    rig.serve(key, tokens=1)
+    rig.clock.advance(10)
+    refusal = rig.refusal(key, tokens=100)
+    assert type(refusal) is RateLimited
+    assert_truth(rig, key, refusal, tokens=100)
+
+
 def test_too_many_calls_in_flight_are_refused_until_one_leaves(rig: Rig) -> None:
     key = make_key(max_in_flight=2)
     first = rig.take(key)
@@ -963,6 +972,25 @@ def test_a_caller_that_leaves_while_the_ledger_looks_has_taken_nothing(rig: Rig)
 
     asyncio.run(test())
     assert set(rig.used(key).values()) == {1}
+
+
+def test_a_window_that_begins_while_the_ledger_looks_counts_the_call_with_its_key_and_with_all(rig: Rig) -> None:
+    """Another key's call begins it."""
+    rig.quotas.limits = defaults("requests:hour:50")
+    key = make_key("key_a", "requests:hour:50", "requests:day:50")
+
+    async def test() -> None:
+        loop = asyncio.get_running_loop()
+
+        def meanwhile() -> None:
+            rig.clock.advance(3600)
+            asyncio.run_coroutine_threadsafe(rig.taking(make_key("key_b")), loop).result(5)
+
+        rig.ledger.meanwhile = meanwhile
+        await rig.taking(key)
+
+    asyncio.run(test())
+    assert rig.used(key) == {"requests:hour": 1, "requests:day": 1, "all:requests:hour": 2}
 
 
 def test_what_a_call_waited_for_the_ledger_is_no_part_of_its_minute(rig: Rig) -> None:

@@ -1,5 +1,6 @@
 """What calls cost: the catalog's prices in both spellings, held against recorded charges, and what charges teach."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -174,6 +175,18 @@ def test_a_charge_is_a_whole_number_and_never_negative(price: TokenPrices, usage
     charge = price.charge(usage)
     assert isinstance(charge, int)
     assert charge >= 0
+
+
+@settings(PROPERTY)
+@given(
+    PRICE_SETS, PRICE_SETS, st.one_of(st.none(), st.integers(0, 2_000)), st.integers(0, 2_000), st.integers(0, 2_000)
+)
+def test_an_estimate_is_the_charge_of_what_is_not_cached(
+    price: TokenPrices, above: TokenPrices, most: int | None, input_tokens: int, output_tokens: int
+) -> None:
+    for prices_of in (price, replace(price, context_max=most), replace(price, context_max=most, long_context=above)):
+        usage = Usage(input_tokens=input_tokens, output_tokens=output_tokens)
+        assert prices_of.estimate(input_tokens, output_tokens) == prices_of.charge(usage)
 
 
 # What charges teach -----------------------------------------------------------------------------------------------

@@ -28,6 +28,8 @@ STRETCH = 1.25
 """What a service that outlives its charge is charged, times what it took so far: seldom, and not far from the truth."""
 _NEWEST = 0.1
 """How much the newest service counts, against all before it, in what the next is expected to take."""
+_REMEMBERED = 1_000
+"""So many accounts are kept for what their services usually take, though they say nothing else any more."""
 _STALE = 64
 """So many stale entries of a heap are not worth clearing out."""
 _INTERACTIVE, _BATCH = 0, 1
@@ -84,7 +86,7 @@ class _Line:
         self.clock = 0.0
         """Where the others are: what the key that is served had got from services that ended. It never goes back."""
         self.most = 0.0
-        """The most that any key got."""
+        """The most that any key got that had nothing under way."""
 
     def add(self, waiting: Waiting, standing: _Standing) -> None:
         standing.waiters[waiting] = None
@@ -180,6 +182,7 @@ class FairQueue:
 
     def __init__(self, max_length: int) -> None:
         self._max_length = max_length
+        self._remembered = _REMEMBERED
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
         self._in_line: dict[str, _Account] = {}
         """The accounts of those that wait."""
@@ -246,8 +249,11 @@ class FairQueue:
         service = account.end(now - seconds)
         account.charge(seconds - service.charged, service.weight, is_batch=service.is_batch)
         for standing in account.standings[: service.is_batch + 1]:
-            standing.under_way = standing.under_way - seconds / service.weight if account.services else 0.0
-            standing.line.most = max(standing.line.most, standing.got)
+            standing.under_way -= seconds / service.weight
+        if not account.services:
+            for standing in account.standings:
+                standing.under_way = 0.0  # and not what rounding left
+                standing.line.most = max(standing.line.most, standing.got)
         self._under_way -= 1
         if not self._under_way and not self._in_line:
             for line in self._lines:  # all slots are free: nobody is ahead any more
@@ -279,13 +285,14 @@ class FairQueue:
         self._charge_overdue(now)
         account = self._accounts.get(flow)
         if account is None:
-            self._forget()
+            if len(self._accounts) >= self._remembered:
+                self._forget()
             account = self._accounts[flow] = _Account(flow, weight, self._lines)
         account.weight = weight
         return account
 
     def _forget(self) -> None:
-        """For a new account look at the two oldest, and let go of those that say no more than a new one would."""
+        """For a new account look at the two oldest, and let go of those that are as good as a new one."""
         for flow, account in list(itertools.islice(self._accounts.items(), 2)):
             is_ahead = any([standing.got > standing.line.clock for standing in account.standings])
             if is_ahead or account.places or account.services:
@@ -320,19 +327,15 @@ class FairQueue:
                 self._charge(service, (now - service.began) * STRETCH - service.charged)
 
     def _make_room(self, flow: str, weight: float) -> Waiting:
-        others = [account for account in self._in_line.values() if account.flow != flow]
-        crowded = max(reversed(others), key=_crowding, default=None)
+        crowding = {each.flow: each.places / each.weight for each in self._in_line.values() if each.flow != flow}
+        crowded = max(reversed(crowding), key=crowding.__getitem__, default=None)
         own = self._in_line[flow].places if flow in self._in_line else 0
-        if crowded is None or (own + 1) / weight >= _crowding(crowded):
+        if crowded is None or (own + 1) / weight >= crowding[crowded]:
             raise QueueOverflow
-        interactive, batch = (standing.waiters for standing in crowded.standings)
+        interactive, batch = (standing.waiters for standing in self._in_line[crowded].standings)
         newest = next(reversed(batch or interactive))
         self.remove(newest)
         return newest
-
-
-def _crowding(account: _Account) -> float:
-    return account.places / account.weight
 
 
 def _next_kind(lines: tuple[_Line, _Line], turn: int) -> tuple[int, int]:

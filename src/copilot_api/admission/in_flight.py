@@ -24,6 +24,21 @@ NOTE_SECONDS = 5.0
 
 _NOBODY = ""
 """Whose service is on nobody's account; the queue only learns how long it took."""
+
+
+class Slot:
+    """One call's place at the upstream."""
+
+    __slots__ = ("began", "flow", "is_charged", "weight")
+
+    def __init__(self, flow: str, weight: float, began: float, *, is_charged: bool) -> None:
+        self.flow = flow
+        self.weight = weight
+        self.began = began
+        self.is_charged = is_charged
+        """Whether it is on its key's account in the queue: what nobody else wants is not, until somebody does."""
+
+
 _Granted = asyncio.Future[GatewayError | None]
 
 
@@ -45,6 +60,7 @@ class Slots:
         self._clock = clock
         self._queue = FairQueue(max_waiting)
         self._waiting: dict[Waiting, None] = {}
+        self._uncharged: dict[Slot, None] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -63,16 +79,18 @@ class Slots:
                 self.in_flight -= 1
                 self.pump()
 
-    async def acquire(self, flow: str, weight: float, *, is_batch: bool = False, tell: Tell | None = None) -> bool:
+    async def acquire(self, flow: str, weight: float, *, is_batch: bool = False, tell: Tell | None = None) -> Slot:
         """
-        Wait for a slot; `release` gives it back. `tell` is told now and then how it stands. Says whether the slot is on
-        the account of `flow`: what nobody else wanted is not. Raises `QueueTimeout`, `QueueFull`, `UpstreamStopped`, or
-        `UpstreamRateLimited` where waiting is no use.
+        Wait for a slot; `release` gives it back. `tell` is told now and then how it stands. Raises `QueueTimeout`,
+        `QueueFull`, `UpstreamStopped`, or `UpstreamRateLimited` where waiting is no use.
         """
         now = self._clock.monotonic()
         if self._take_free(now):
-            return False
+            slot = Slot(flow, weight, now, is_charged=False)
+            self._uncharged[slot] = None
+            return slot
         self._refuse_if_hopeless()
+        self._charge_all()
         try:
             waiting, pushed_out = self._queue.push(flow, weight, now, is_batch=is_batch)
         except QueueOverflow:
@@ -88,19 +106,20 @@ class Slots:
         except BaseException:
             if granted.done() and granted.result() is None:
                 # The slot came in the moment of leaving.
-                self.release(flow, self._clock.monotonic(), is_charged=True)
+                self.release(Slot(flow, weight, self._clock.monotonic(), is_charged=True))
             else:
                 self._leave(waiting)
                 granted.cancel()
                 self.pump()
             raise
-        return True
+        return Slot(flow, weight, self._clock.monotonic(), is_charged=True)
 
-    def release(self, flow: str, began: float, *, is_charged: bool) -> None:
-        """A call is over that had its slot since `began`; `is_charged` is what `acquire` said."""
+    def release(self, slot: Slot) -> None:
+        """A call is over."""
         now = self._clock.monotonic()
         self.in_flight -= 1
-        self._queue.served(flow if is_charged else _NOBODY, now - began, now)
+        self._uncharged.pop(slot, None)
+        self._queue.served(slot.flow if slot.is_charged else _NOBODY, now - slot.began, now)
         if self._waiting:
             self.pump()
 
@@ -137,6 +156,13 @@ class Slots:
         )
 
     # Waiting ----------------------------------------------------------------------------------------------------
+
+    def _charge_all(self) -> None:
+        """From now on slots are scarce: those that have one already are on account, too."""
+        for slot in self._uncharged:
+            slot.is_charged = True
+            self._queue.enter(slot.flow, slot.weight, slot.began)
+        self._uncharged.clear()
 
     def _take_free(self, now: float) -> bool:
         brake = self.brake

@@ -7,13 +7,12 @@ taken is given back when a later step says no, and when the caller leaves: the b
 
 import asyncio
 from collections.abc import Awaitable
-from functools import partial
 from types import TracebackType
 from typing import TypeVar
 
 from copilot_api.admission.approval import Approval
 from copilot_api.admission.budget import Amounts
-from copilot_api.admission.in_flight import FIRST_NOTE_SECONDS, NOTE_SECONDS, Slots
+from copilot_api.admission.in_flight import FIRST_NOTE_SECONDS, NOTE_SECONDS, Slot, Slots
 from copilot_api.admission.minimum_gap import MinimumGap
 from copilot_api.admission.models import Ask, LimitStanding, Quotas, Reservation, Tell
 from copilot_api.clock import Clock
@@ -85,10 +84,8 @@ class Admission:
         """How every limit of `key` stands."""
         return await self._quotas.standings(key, self.clock.now(), self.clock.monotonic())
 
-    async def wait_turn(self, ask: Ask, tell: Tell | None) -> bool:
-        """
-        Wait for everything but the limits; says whether the slot is on the key's account. Raises why there is no leave.
-        """
+    async def wait_turn(self, ask: Ask, tell: Tell | None) -> Slot:
+        """Wait for everything but the limits. Raises why there is no leave."""
         if self._gap is not None:
             pause = self._gap.take(self.clock.monotonic())
             if pause > 0:
@@ -99,27 +96,25 @@ class Admission:
         key = ask.key
         return await self.slots.acquire(key.id, key.policy.weight, is_batch=ask.is_batch, tell=tell)
 
-    def end_turn(self, ask: Ask, began: float, error: BaseException | None, *, is_charged: bool) -> None:
+    def end_turn(self, slot: Slot, error: BaseException | None) -> None:
         """The call is over. Of one that was broken off Copilot learns a moment later, and counts it until then."""
         if error is None or (isinstance(error, GatewayError) and not isinstance(error, _BROKEN_OFF)):
-            self.slots.release(ask.key.id, began, is_charged=is_charged)
+            self.slots.release(slot)
         else:
-            release = partial(self.slots.release, ask.key.id, began, is_charged=is_charged)
-            asyncio.get_running_loop().call_later(LINGER_SECONDS, release)
+            asyncio.get_running_loop().call_later(LINGER_SECONDS, self.slots.release, slot)
 
 
 class Admitting:
     """The block of one call."""
 
-    __slots__ = ("_admission", "_ask", "_began", "_is_charged", "_permit", "_quotas", "_reservation", "_tell")
+    __slots__ = ("_admission", "_ask", "_permit", "_quotas", "_reservation", "_slot", "_tell")
 
     def __init__(self, admission: Admission, quotas: Quotas, ask: Ask, tell: Tell | None) -> None:
         self._admission = admission
         self._quotas = quotas
         self._ask = ask
         self._tell = tell
-        self._began = 0.0
-        self._is_charged = False
+        self._slot: Slot | None = None
         self._permit: Permit | None = None
         self._reservation: Reservation | None = None
 
@@ -129,22 +124,21 @@ class Admitting:
         came = clock.monotonic()
         self._reservation = reservation = await quotas.take(self._ask, came)
         try:
-            self._is_charged = await admission.wait_turn(self._ask, self._tell)
+            self._slot = slot = await admission.wait_turn(self._ask, self._tell)
         except BaseException:
             quotas.leave(reservation)
             quotas.cancel(reservation)
             raise
-        self._began = clock.monotonic()
-        self._permit = permit = Permit(quotas, reservation, self._began - came)
+        self._permit = permit = Permit(quotas, reservation, slot.began - came)
         return permit
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        permit, reservation = self._permit, self._reservation
-        if permit is None or reservation is None:
+        permit, reservation, slot = self._permit, self._reservation, self._slot
+        if permit is None or reservation is None or slot is None:
             return
-        self._admission.end_turn(self._ask, self._began, error, is_charged=self._is_charged)
+        self._admission.end_turn(slot, error)
         self._quotas.leave(reservation)
         if not permit.is_dispatched:
             self._quotas.cancel(reservation)

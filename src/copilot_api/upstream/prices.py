@@ -46,7 +46,6 @@ class TokenPrices:
             + usage.output_tokens * self.output
         )
 
-
     def estimate(self, input_tokens: int, output_tokens: int) -> int:
         """The same for so many tokens of which none is cached."""
         if self.long_context is not None and self.context_max is not None and input_tokens > self.context_max:
