@@ -146,6 +146,8 @@ class _Gateway:
 
         def renewal_failed(error: GatewayError) -> None:
             observe(TokenRenewalFailed(error.message))
+            if isinstance(error, AccountFlagged):
+                self._flagged(error)
 
         def catalog_failed(error: GatewayError) -> None:
             observe(CatalogRefreshFailed(error.message))

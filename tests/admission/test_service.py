@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from copilot_api.admission import service
 from copilot_api.admission.approval import Approval
 from copilot_api.admission.minimum_gap import MinimumGap
 from copilot_api.clock import SystemClock
@@ -113,3 +114,66 @@ def test_an_error_inside_the_block_is_not_swallowed() -> None:
 
     with pytest.raises(KeyError):
         asyncio.run(test())
+
+
+def test_who_leaves_while_waiting_for_the_gap_takes_no_turn() -> None:
+    """A crowd that hangs up must not keep the next honest caller waiting for its turns."""
+
+    async def test() -> None:
+        admission = make_admission(SystemClock(), gap=MinimumGap(0.2, is_waiting=True))
+
+        async def call() -> None:
+            async with admission.admit(make_ask()):
+                pass
+
+        await call()
+        crowd = [asyncio.get_running_loop().create_task(call()) for _ in range(20)]
+        await asyncio.sleep(0.05)
+        for task in crowd:
+            task.cancel()
+        began = time.monotonic()
+        await call()
+        assert time.monotonic() - began < 1.0
+
+    asyncio.run(test())
+
+
+def test_a_caller_is_told_what_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "FIRST_NOTE_SECONDS", 0.01)
+    monkeypatch.setattr(service, "NOTE_SECONDS", 0.01)
+    notes: list[str] = []
+
+    async def tell(note: str) -> None:
+        notes.append(note)
+
+    async def never(question: str) -> bool:
+        await asyncio.sleep(0.1)
+        return False
+
+    async def test() -> None:
+        admission = make_admission(SystemClock(), approval=Approval(never))
+        with pytest.raises(NotApproved):
+            async with admission.admit(make_ask(), tell):
+                raise AssertionError("it was let in")
+
+    asyncio.run(test())
+    assert set(notes) == {"waiting for the operator's approval"}
+
+
+def test_a_teller_that_fails_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "FIRST_NOTE_SECONDS", 0.01)
+
+    async def gone(note: str) -> None:
+        raise ConnectionResetError("the client is gone")
+
+    async def forever(question: str) -> bool:
+        await asyncio.sleep(60)
+        return True
+
+    async def test() -> None:
+        admission = make_admission(SystemClock(), approval=Approval(forever))
+        with pytest.raises(ConnectionResetError):
+            async with admission.admit(make_ask(), gone):
+                raise AssertionError("it was let in")
+
+    asyncio.run(test())

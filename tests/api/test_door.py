@@ -92,7 +92,10 @@ def caller(door: Door, key: IssuedKey, peer: str | None, forwarded: str = "") ->
     """Who calls with that key from there."""
     headers = {"x-forwarded-for": forwarded} if forwarded else {}
     scope = coming(headers, peer, authorization=bearer(key))
-    return asyncio.run(door.enter(door.read_head(scope), scope))
+    entered = asyncio.run(door.enter(door.read_head(scope), scope))
+    if entered.refusal is not None:
+        raise entered.refusal
+    return entered
 
 
 @pytest.mark.parametrize("peer", ["192.0.2.1", "192.0.2.255", "::ffff:192.0.2.1", "2001:db8::7", "2001:db8:ffff::1"])

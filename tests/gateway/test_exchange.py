@@ -63,6 +63,9 @@ class StubClient(CopilotClient):
         self.has_on_silence = False
         self.failures: list[GatewayError] = []
 
+    def moment(self) -> float:
+        return 0.0
+
     def failed_later(self, error: GatewayError, began: float) -> None:
         self.failures.append(error)
 

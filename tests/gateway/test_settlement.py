@@ -1,6 +1,7 @@
 """One outcome of each call, told once, whatever ended it."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -303,3 +304,22 @@ def test_what_is_only_observed_is_noted_from_the_door_to_the_budget(clock: FakeC
         record.dispatched(PLAN, GivenPermit(notes=("rpm", "credits:day")))
         record.completed()
     assert ledger.event.would_limit == "cidrs,models,rpm,credits:day"
+
+
+def test_an_answer_that_was_left_early_counts_as_what_it_was_seen_to_write(clock: FakeClock) -> None:
+    """Anthropic tells the input first: that is not all that the call took."""
+    meter = Meter(Usage(input_tokens=5, output_tokens=1))
+    followed = Followed(clock, cancelled(CLIENT_GONE), until="sent", meter=meter, reserved=(5_000, 1.0, 300, 1))
+    assert (followed.event.input_tokens, followed.event.output_tokens) == (5, 1)
+    assert followed.permit.settled == [(5_000, 1.0, 300, 1)], "as was reserved"
+    settlement, ledger, _ = make_settlement(clock)
+    permit = GivenPermit(reserved=(5_000, 1.0, 300, 1))
+    with suppress(UpstreamCut), settlement.follow(make_call(clock)) as record:
+        record.planned(PLAN)
+        record.dispatched(PLAN, permit)
+        record.metered_by(meter)
+        record.first_token()
+        record.sent(200_000)
+        raise UpstreamCut("x")
+    assert permit.settled[0][2] == 1_005, "a thousand tokens and the input"
+    assert ledger.event.nano_aiu == 5_000 * 1_005 // 300

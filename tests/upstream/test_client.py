@@ -480,11 +480,16 @@ def test_what_may_be_too_much_is_told_with_the_time_of_its_attempt(outcome: Outc
     assert told(outcome) == [(kind, 2.0)]
 
 
-@pytest.mark.parametrize("status", [400, 401, 402, 404, 413, 422])
+@pytest.mark.parametrize("status", [400, 413, 422])
 def test_who_finds_fault_with_a_call_is_well(status: int) -> None:
     """It has answered: that the call was wrong is not for the others to feel."""
     replies = [with_status(status, b'{"error":{"message":"no"}}') for _ in range(2)]
     assert told(*replies) == [ANSWERED]
+
+
+@pytest.mark.parametrize("status", [401, 402, 404, 408, 421, 424])
+def test_what_says_nothing_of_the_load_is_not_told(status: int) -> None:
+    assert told(*[with_status(status, b'{"error":{"message":"no"}}') for _ in range(3)]) == []
 
 
 def test_only_the_last_of_several_attempts_is_told() -> None:

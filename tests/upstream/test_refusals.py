@@ -283,23 +283,28 @@ def test_a_limit_or_a_policy_is_no_notice(status: int, message: str) -> None:
 
 # Signs that it is too much ----------------------------------------------------------------------------------------
 
-NO_SIGNS = {name for name, (kind, _, _, _) in MEANINGS.items() if issubclass(kind, UpstreamRefused | BodyTooLarge)} | {
-    "bodyless_400",
-    "token_expired",
-    "token_invalid",
-    "agent_authorize_url",
-    "quota_exceeded",
-    "session_quota_exceeded",
-    "free_quota_exceeded",
-    "overage_limit_reached",
-    "billing_not_configured",
-    "not_found",
-    "request_timeout",
-    "misdirected",
-    "failed_dependency",
-    "server_canceled",
-    "client_too_old",
-}
+# A policy about a model has a code; a 403 without one may be the account.
+NO_SIGNS = (
+    {"forbidden_policy"}
+    | {name for name, (kind, _, _, _) in MEANINGS.items() if issubclass(kind, UpstreamRefused | BodyTooLarge)}
+    | {
+        "bodyless_400",
+        "token_expired",
+        "token_invalid",
+        "agent_authorize_url",
+        "quota_exceeded",
+        "session_quota_exceeded",
+        "free_quota_exceeded",
+        "overage_limit_reached",
+        "billing_not_configured",
+        "not_found",
+        "request_timeout",
+        "misdirected",
+        "failed_dependency",
+        "server_canceled",
+        "client_too_old",
+    }
+)
 
 
 @pytest.mark.parametrize("name", MEANINGS)

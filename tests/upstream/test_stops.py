@@ -128,13 +128,27 @@ def test_resuming_works_within_about_a_second() -> None:
     assert LOOK_SECONDS <= 1.0
 
 
-def test_nothing_is_stopped_at_first_and_nobody_asks_the_database(process: Process, repository: MemoryStops) -> None:
+def test_nothing_is_stopped_at_first_and_the_database_is_asked_seldom(
+    process: Process, repository: MemoryStops
+) -> None:
     async def test() -> None:
         await asyncio.sleep(0.05)
 
     process.run(test)
     assert not process.is_stopped()
-    assert (process.stopped, process.resumed, repository.asked) == ([], 0, 1)
+    assert (process.stopped, process.resumed) == ([], 0)
+    assert repository.asked <= 3
+
+
+def test_a_stop_by_another_process_on_the_same_identity_is_found(process: Process, repository: MemoryStops) -> None:
+    async def test() -> None:
+        event = AuditEvent("gateway", Action.IDENTITY_STOPPED, "default")
+        repository.add_stop("default", Stop(FakeClock().now(), "flagged elsewhere"), event)
+        await asyncio.sleep(0.3)
+
+    process.run(test)
+    assert process.is_stopped()
+    assert [stop.reason for stop in process.stopped] == ["flagged elsewhere"]
 
 
 def test_a_flagged_account_is_stopped_at_once(process: Process) -> None:

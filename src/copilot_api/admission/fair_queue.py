@@ -256,7 +256,7 @@ class FairQueue:
                 standing.line.most = max(standing.line.most, standing.got)
         self._under_way -= 1
         if not self._under_way and not self._in_line:
-            for line in self._lines:  # all slots are free: nobody is ahead any more
+            for line in self._lines:  # nothing that counts is under way: nobody is ahead any more
                 line.clock = max(line.clock, line.most)
 
     def place(self, waiting: Waiting, now: float) -> int:

@@ -21,6 +21,7 @@ FIRST_NOTE_SECONDS = 8.0
 How long a streaming caller waits in silence. With the first note its status is sent, and an error can only be an event.
 """
 NOTE_SECONDS = 5.0
+LOOK_SECONDS = 0.5
 
 _NOBODY = ""
 """Whose service is on nobody's account; the queue only learns how long it took."""
@@ -178,7 +179,10 @@ class Slots:
         note_at = waiting.since + FIRST_NOTE_SECONDS if tell is not None else deadline
         while not granted.done():
             now = self._clock.monotonic()
-            await asyncio.wait((granted,), timeout=max(0.0, min(deadline, note_at) - now))
+            # While the brake is on, slots may come back at any time, with nobody leaving one.
+            look_at = now + LOOK_SECONDS if self.brake.slots(now) < self.brake.most else deadline
+            await asyncio.wait((granted,), timeout=max(0.0, min(deadline, note_at, look_at) - now))
+            self.pump()
             now = self._clock.monotonic()
             if granted.done():
                 break

@@ -362,7 +362,7 @@ class _Check:
         """A limit per minute, or on calls in flight, is reached."""
         if self.policy.observes(limit.name):
             self.notes.append(limit.name)
-        elif self.refusal is None:
+        elif is_hopeless or self._is_longest(wait):
             what = "at once" if limit.name == "max_in_flight" else "in any 60 s"
             message = (
                 f"this key's limit {limit.name} is reached: "
@@ -379,15 +379,29 @@ class _Check:
         name = budget.name if is_own else f"all:{budget.name}"
         if is_observed:
             self.notes.append(name)
-        elif self.refusal is None:
-            used = spent / NANO_PER_CREDIT if budget.unit is Unit.CREDITS else spent
+        elif self._is_longest(wait):
+            scale = NANO_PER_CREDIT if budget.unit is Unit.CREDITS else 1
+            used, least = spent / scale, self.ask.least[UNIT_PLACES[budget.unit]] / scale
+            words = _UNIT_WORDS[budget.unit]
             whose = "this key's budget" if is_own else "the budget of all keys together"
-            self.refusal = OverBudget(
-                f"{whose} {budget.name} is used up: {used:.6g} of {budget.amount:.15g} {_UNIT_WORDS[budget.unit]} "
-                f"this {budget.window.value} are taken or reserved",
-                retry_after=wait,
-                limit=LimitReached(name, used, budget.amount, _UNIT_WORDS[budget.unit]),
+            message = (
+                f"{whose} {budget.name} is used up: {used:.6g} of {budget.amount:.15g} {words} "
+                f"this {budget.window.value} are taken or reserved"
             )
+            hint = None
+            if least > budget.amount:
+                message = (
+                    f"the call alone takes about {least:.6g} {words}, and {whose} {budget.name} is {budget.amount:.15g}"
+                )
+                hint = "send a smaller request, or have the gateway's operator raise the budget"
+            limit = LimitReached(name, used, budget.amount, words)
+            self.refusal = OverBudget(message, retry_after=wait, limit=limit, hint=hint)
+
+    def _is_longest(self, wait: float) -> bool:
+        """Of several limits that refuse the call, the one that it takes longest to get past is the one to tell."""
+        if isinstance(self.refusal, TooLargeForLimit):
+            return False
+        return self.refusal is None or wait > (self.refusal.retry_after or 0.0)
 
 
 def _rate(unit: Literal["requests", "tokens"], limit: int, window: SlidingWindow, now: float) -> Rate:

@@ -74,6 +74,7 @@ class Admission:
         self.clock = clock
         self._quotas = quotas
         self._gap = gap
+        self._gap_turn = asyncio.Lock()
         self._approval = approval
 
     def admit(self, ask: Ask, tell: Tell | None = None) -> "Admitting":
@@ -87,14 +88,21 @@ class Admission:
     async def wait_turn(self, ask: Ask, tell: Tell | None) -> Slot:
         """Wait for everything but the limits. Raises why there is no leave."""
         if self._gap is not None:
-            pause = self._gap.take(self.clock.monotonic())
-            if pause > 0:
-                await _told(asyncio.sleep(pause), tell, "waiting for the least time between two calls")
+            if not self._gap.is_waiting:
+                self._gap.take(self.clock.monotonic())
+            else:
+                await _told(self._wait_gap(self._gap), tell, "waiting for the least time between two calls")
         if self._approval is not None:
             question = f"call {ask.request_id}: {ask.key.label} asks for {ask.model}"
             await _told(self._approval.require(question), tell, "waiting for the operator's approval")
         key = ask.key
         return await self.slots.acquire(key.id, key.policy.weight, is_batch=ask.is_batch, tell=tell)
+
+    async def _wait_gap(self, gap: MinimumGap) -> None:
+        """One after the other; who leaves takes no turn."""
+        async with self._gap_turn:
+            while (pause := gap.take(self.clock.monotonic())) > 0:
+                await asyncio.sleep(pause)  # noqa: ASYNC110 -- what is waited for is the time
 
     def end_turn(self, slot: Slot, error: BaseException | None) -> None:
         """The call is over. Of one that was broken off Copilot learns a moment later, and counts it until then."""

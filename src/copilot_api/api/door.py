@@ -2,6 +2,7 @@
 
 import urllib.parse
 from dataclasses import dataclass
+from datetime import datetime
 
 from copilot_api.api.http_exchange import Scope
 from copilot_api.api.intake import (
@@ -13,7 +14,7 @@ from copilot_api.api.intake import (
     refuse_foreign_page,
 )
 from copilot_api.clock import Clock
-from copilot_api.errors import AddressNotAllowed, AdminRequired, Unauthorized
+from copilot_api.errors import AddressNotAllowed, AdminRequired, GatewayError, Unauthorized
 from copilot_api.keys.models import ApiKey, Tier
 from copilot_api.keys.service import KeyService
 
@@ -28,6 +29,8 @@ class Caller:
     key: ApiKey
     would_limit: tuple[str, ...] = ()
     """What would have refused them at the door, were it not only observed."""
+    refusal: GatewayError | None = None
+    """Why they may not enter, though they are known."""
 
 
 class Door:
@@ -64,31 +67,37 @@ class Door:
 
     async def authenticate(self, head: RequestHead, scope: Scope) -> ApiKey:
         """The caller's key. Raises `Unauthorized`, or `AddressNotAllowed`."""
-        return (await self.enter(head, scope)).key
+        caller = await self.enter(head, scope)
+        if caller.refusal is not None:
+            raise caller.refusal
+        return caller.key
 
     async def enter(self, head: RequestHead, scope: Scope) -> Caller:
-        """Who calls, and what would have refused them here. Raises as `authenticate` does."""
-        key = await self._recognise(head)
-        if not key.policy.cidrs:
-            return Caller(key)
-        address = client_address(scope, head, self._trusted)
-        if key.policy.allows_address(address):
-            return Caller(key)
-        if key.policy.observes("cidrs"):
-            return Caller(key, ("cidrs",))
-        raise AddressNotAllowed(f"this key may not be used from {address or 'an unknown address'}")
+        """Who calls, what would have refused them here, and what does. Raises `Unauthorized`."""
+        key, now = await self._recognise(head)
+        if key.policy.cidrs:
+            address = client_address(scope, head, self._trusted)
+            if not key.policy.allows_address(address):
+                if not key.policy.observes("cidrs"):
+                    where = address or "an unknown address"
+                    return Caller(key, refusal=AddressNotAllowed(f"this key may not be used from {where}"))
+                self._mark_used(key, now)
+                return Caller(key, ("cidrs",))
+        self._mark_used(key, now)
+        return Caller(key)
 
-    async def _recognise(self, head: RequestHead) -> ApiKey:
+    def _mark_used(self, key: ApiKey, now: datetime) -> None:
+        if key is not self._everybody:
+            self._keys.mark_used(key.id, now)
+
+    async def _recognise(self, head: RequestHead) -> tuple[ApiKey, datetime]:
         if self._keys.needs_refresh():
             await self._keys.refresh()
-        secret = find_secret(head)
+        secret, now = find_secret(head), self._clock.now()
         if self._is_open and not secret.startswith("sk-cap-"):
             refuse_foreign_page(head, is_local=self._is_local)
-            return self._everybody
-        now = self._clock.now()
-        key = self._keys.authenticate(secret, now)
-        self._keys.mark_used(key.id, now)
-        return key
+            return self._everybody, now
+        return self._keys.authenticate(secret, now), now
 
     async def authenticate_admin(self, head: RequestHead, scope: Scope) -> ApiKey:
         """The caller's admin key. Raises `Unauthorized` or `AdminRequired`."""

@@ -87,6 +87,8 @@ class Endpoint:
                 caller = await self._door.enter(head, scope)
                 key = caller.key
                 record.authenticated(key.id, caller.would_limit)
+                if caller.refusal is not None:
+                    raise caller.refusal
                 await self._exchange(call, key, record, answer)
         except GatewayError as error:
             await answer.fail(error)

@@ -23,9 +23,10 @@ def estimate_input(body: bytes, *, has_images: bool) -> int:
     size, blobs = len(body), 0
     if has_images or b"base64" in body or b'"inline' in body:  # Google's word for it
         for found in _BLOB.finditer(body):
-            size -= found.end() - found.start()
-            blobs += 1
-    return max(1, size // BYTES_A_TOKEN + blobs * BLOB_TOKENS)
+            length = found.end() - found.start()
+            size -= length
+            blobs += min(BLOB_TOKENS, length // BYTES_A_TOKEN)
+    return max(1, size // BYTES_A_TOKEN + blobs)
 
 
 def expect(
@@ -34,7 +35,7 @@ def expect(
     """What the call takes at least, and what it is likely to. A model without known prices may turn out to be free."""
     output_tokens = USUAL_OUTPUT_TOKENS if output_limit is None else min(output_limit, USUAL_OUTPUT_TOKENS)
     likely = (prices or UNKNOWN_PRICES).estimate(input_tokens, output_tokens)
-    least = prices.estimate(input_tokens, 0) if prices is not None else 0
+    least = prices.least(input_tokens) if prices is not None else 0
     return (
         (least, premium_requests, input_tokens, 1),
         (likely, premium_requests, input_tokens + output_tokens, 1),

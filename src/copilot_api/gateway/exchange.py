@@ -130,12 +130,13 @@ class _Run:
             request_id=self._call.request_id,
             headers=outgoing.headers,
         )
+        sent_at = self._upstream.moment()
         if not request.is_streamed:
             reply = await self._upstream.open(upstream_request)
             try:
                 await relay_whole(reply, route, self._head, record, answer)
             except GatewayError as error:
-                self._upstream.failed_later(error, self._call.began)
+                self._upstream.failed_later(error, sent_at)
                 raise
             finally:
                 reply.close()
@@ -146,7 +147,7 @@ class _Run:
         try:
             await relay_stream(reply, stream, route, self._head, record, answer)
         except GatewayError as error:
-            self._upstream.failed_later(error, self._call.began)
+            self._upstream.failed_later(error, sent_at)
             raise
         finally:
             reply.close()

@@ -13,6 +13,7 @@ from copilot_api.admission.service import Permit
 from copilot_api.clock import Clock
 from copilot_api.errors import GatewayError, InternalError, ShuttingDown
 from copilot_api.gateway.call import Call
+from copilot_api.gateway.estimate import USUAL_OUTPUT_TOKENS
 from copilot_api.gateway.plan import Plan
 from copilot_api.observability.events import CallEnded, Observer
 from copilot_api.observability.logs import strike_secrets
@@ -23,6 +24,10 @@ from copilot_api.usage.models import Cause, UsageEvent
 from copilot_api.usage.recorder import UsageRecorder
 
 _MAX_NAME = 200
+BYTES_OF_A_WRITTEN_TOKEN = 200
+"""About what one token of a streamed answer takes, with the event around it."""
+_MAX_PLAUSIBLE = 10**15
+"""No call takes more of anything; a number beyond is a mistake of the upstream's, and must not spoil a sum."""
 _EFFORTS = {"none", "minimal", "low", "medium", "high", "xhigh", "max"}
 CLIENT_GONE = "client gone"
 """The message of a cancellation that a hang-up caused; see `copilot_api.api.http_exchange`."""
@@ -193,20 +198,34 @@ class Record:
         reported = meter.nano_aiu if meter is not None else None
         if event.time_to_first_token is None and event.cause is not Cause.OK:
             event.premium_requests = 0.0  # Copilot counts answers, not attempts
-        if not event.usage_unknown:
-            event.estimated_tokens = 0
-            event.nano_aiu = None
+        # What is told at the beginning of an answer that has no end is not all that it took.
+        is_partial = usage is not None and event.cause is not Cause.OK and reported is None
+        if event.usage_unknown or is_partial:
+            self._estimate(permit)
+        else:
+            event.estimated_tokens, event.nano_aiu, event.nano_aiu_estimated = 0, None, False
+            if usage is not None and reported is None:
+                event.nano_aiu = self._settlement.tariff.charge(model.id, model.prices, usage)
+                event.nano_aiu_estimated = event.nano_aiu is not None
         if reported is not None:
-            event.nano_aiu, event.nano_aiu_estimated = reported, False
+            event.nano_aiu, event.nano_aiu_estimated = min(max(0, reported), _MAX_PLAUSIBLE), False
             if usage is not None:
                 self._settlement.tariff.learn(model.id, usage, reported)
-        elif usage is not None:
-            event.nano_aiu = self._settlement.tariff.charge(model.id, model.prices, usage)
-            event.nano_aiu_estimated = event.nano_aiu is not None
-        elif not event.usage_unknown:
-            event.nano_aiu_estimated = False
-        tokens = event.input_tokens + event.output_tokens + event.estimated_tokens
+        tokens = min(max(0, event.input_tokens + event.output_tokens), _MAX_PLAUSIBLE) + event.estimated_tokens
         permit.settle((event.nano_aiu or 0, event.premium_requests, tokens, 1))
+
+    def _estimate(self, permit: Permit) -> None:
+        """
+        What a call took that nobody told the end of: as much as was reserved, or as what it was seen to write. A caller
+        who hangs up before the last event must not have it for nothing.
+        """
+        event, (nano_aiu, _, reserved, _) = self._event, permit.reserved
+        told = event.input_tokens + event.output_tokens
+        written = event.bytes_out // BYTES_OF_A_WRITTEN_TOKEN
+        taken = max(reserved, told, max(event.input_tokens, reserved - USUAL_OUTPUT_TOKENS) + written)
+        event.estimated_tokens = taken - told
+        event.nano_aiu = nano_aiu * taken // reserved if reserved else nano_aiu
+        event.nano_aiu_estimated = True
 
     def _note(self, limits: tuple[str, ...]) -> None:
         event = self._event

@@ -12,7 +12,15 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 
 from copilot_api.clock import Clock
-from copilot_api.errors import GatewayError, UpstreamCut, UpstreamFailed, UpstreamStopped, UpstreamTimeout
+from copilot_api.errors import (
+    BodyTooLarge,
+    GatewayError,
+    UpstreamCut,
+    UpstreamFailed,
+    UpstreamRefused,
+    UpstreamStopped,
+    UpstreamTimeout,
+)
 from copilot_api.upstream.auth import CopilotSession, CopilotSessions
 from copilot_api.upstream.brake import Brake
 from copilot_api.upstream.headers import copilot_headers, header_lines
@@ -90,15 +98,19 @@ class CopilotClient:
             if not refusal.is_repeatable or not self._may_retry(retries, began):
                 if refusal.is_sign:
                     self._brake.refused(refusal.error, attempted_at, self._clock.monotonic())
-                else:
+                elif isinstance(refusal.error, UpstreamRefused | BodyTooLarge):
                     self._brake.answered(self._clock.monotonic())  # it found fault with the call, and works well
                 raise refusal.error
             await asyncio.sleep(BACKOFF_SECONDS[retries])
             retries += 1
             initiator = "agent"  # the first try may have been counted as the user's: the official client does the same
 
+    def moment(self) -> float:
+        """Now, for `failed_later`."""
+        return self._clock.monotonic()
+
     def failed_later(self, error: GatewayError, began: float) -> None:
-        """An answer that had begun, to a call that came then, turned out to be none."""
+        """An answer that had begun, to a call that was sent then, turned out to be none."""
         self._brake.refused(error, began, self._clock.monotonic())
 
     async def _attempt(

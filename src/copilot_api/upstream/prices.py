@@ -46,6 +46,12 @@ class TokenPrices:
             + usage.output_tokens * self.output
         )
 
+    def least(self, input_tokens: int) -> int:
+        """What so many tokens of input cost at least: all of them may come from the prompt cache."""
+        if self.long_context is not None and self.context_max is not None and input_tokens > self.context_max:
+            return self.long_context.least(input_tokens)
+        return round(input_tokens * min(self.input, self.cache_read))
+
     def estimate(self, input_tokens: int, output_tokens: int) -> int:
         """The same for so many tokens of which none is cached."""
         if self.long_context is not None and self.context_max is not None and input_tokens > self.context_max:

@@ -49,7 +49,10 @@ class Refusal:
 def parse_refusal(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> Refusal:
     """The error in an answer whose status is not 200, or whose 200 is none."""
     refusal = _parse_refusal(status, headers, body, now)
-    is_sign = status in {200, 403} or status >= 500 or isinstance(refusal.error, UpstreamRateLimited | AccountFlagged)
+    is_limit = isinstance(refusal.error, UpstreamRateLimited | AccountFlagged)
+    # A 403 with a code is a policy about a model, which callers run into as they like; one without may be the account.
+    is_blocked = status == 403 and refusal.error.upstream_code is None
+    is_sign = status == 200 or status >= 500 or is_limit or is_blocked
     return replace(refusal, is_sign=is_sign)
 
 

@@ -16,6 +16,8 @@ from copilot_api.errors import AccountFlagged, GatewayError
 from copilot_api.upstream.brake import Brake, Stop
 
 LOOK_SECONDS = 1.0
+LOOK_FOR_OTHERS_ROUNDS = 5
+"""How often it is looked, in rounds of `LOOK_SECONDS`, whether another process has stopped the identity."""
 ACTOR = "gateway"
 
 
@@ -54,6 +56,7 @@ class StopKeeper:
         self._clock = clock
         self._on_stopped = on_stopped
         self._on_resumed = on_resumed
+        self._rounds = 0
         self._is_stored = True
         self._is_new = asyncio.Event()
 
@@ -77,6 +80,7 @@ class StopKeeper:
             while True:
                 await self._wait()
                 if self._brake.stop is None:
+                    await self._look_for_others()
                     continue
                 try:
                     is_lifted = await asyncio.to_thread(self._look, self._brake.stop)
@@ -89,6 +93,17 @@ class StopKeeper:
             if self._brake.stop is not None and not self._is_stored:
                 with contextlib.suppress(GatewayError):
                     self._look(self._brake.stop)  # the last chance: the next process must not call GitHub
+
+    async def _look_for_others(self) -> None:
+        """Another process may ride on the same identity, and have been told."""
+        self._rounds += 1
+        if self._rounds % LOOK_FOR_OTHERS_ROUNDS:
+            return
+        with contextlib.suppress(GatewayError):
+            stop = await asyncio.to_thread(self._repository.find_stop, self._identity_id)
+            if stop is not None and self._brake.stop is None:
+                self._brake.stop = stop
+                self._on_stopped(stop)
 
     async def _wait(self) -> None:
         """Until it is time to look, or there is a stop to store."""
