@@ -4,8 +4,8 @@ Writes the reference pages that are facts of the code: `errors.md`, `cli.md` and
     .venv/bin/python docs/generate.py           write them
     .venv/bin/python docs/generate.py --check   exit 1 when one of them is stale, and say which
 
-The facts (codes, statuses, flags, defaults, types) come from the package. What only a person can say stands in the
-tables below; a setting without its sentence here is an error.
+The facts (codes, statuses, flags, and all that there is to say about a setting) come from the package. What only a
+person can say about errors and variables stands in the tables below.
 """
 
 import pkgutil
@@ -19,7 +19,7 @@ import msgspec
 
 import copilot_api
 from copilot_api.cli.program import program
-from copilot_api.config.loader import ConfigFile
+from copilot_api.config.schema import ConfigFile, list_settings
 from copilot_api.errors import GatewayError
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -35,7 +35,7 @@ GROUPS = {
 
 COMMAND_LINE_ONLY = {
     "KeyNotFound", "LoginRefused", "SchemaTooNew", "DataDirectoryUnusable", "OpenBindRefused", "AddressUnusable",
-    "ConfigInvalid",
+    "ConfigInvalid", "ConfigConflict",
 }  # fmt: skip
 """Errors that end a command and are never an HTTP answer."""
 
@@ -82,28 +82,10 @@ ADVICE = {
     "ShuttingDown": "The calls under way did not end within `--drain-seconds`, or a second signal came.",
     "OpenBindRefused": "Authentication is off and others can reach the address.",
     "AddressUnusable": "The port is taken, or the host name is not known.",
-    "ConfigInvalid": "The message has the path of the field. Nothing was changed.",
-}
-
-SETTINGS = {
-    "version": "The version of this file's form.",
-    "$schema": "For editors; the gateway reads nothing from it.",
-    "models.NAME.upstream": "Copilot's id of the model that clients call `NAME`; empty where `NAME` is that id itself.",
-    "models.NAME.default_effort": "The reasoning effort of requests that name none, within what the model lists:"
-    " none, minimal, low, medium, high, xhigh or max. Empty leaves it to the model.",
-    "limits.max_in_flight_per_identity": "How many calls are under way at Copilot at once, for one GitHub identity. The"
-    " others wait in a [fair queue](../concepts/fairness.md). Fan-out from one account gets it suspended: raise it with"
-    " care.",
-    "limits.queue_timeout_s": "How many seconds a call waits for a slot before it is refused with 429.",
-    "limits.max_queue_length": "How many calls may wait. When the line is full, the key with the most places gives one"
-    " up.",
-    "limits.default_key.rpm": "Requests in any 60 seconds, for keys that have no limit of their own.",
-    "limits.default_key.tpm": "Tokens in any 60 seconds, likewise.",
-    "limits.default_key.max_in_flight": "Calls at the same time, likewise.",
-    "limits.budgets": "Budgets for all keys together, each `UNIT:WINDOW:AMOUNT` such as `credits:month:5000`, with"
-    " `:observe` behind it to only watch. See [keys](../guides/keys.md).",
-    "limits.max_body_mb": "The largest request body, in MiB. A larger one is refused with 413 before it is read.",
-    "features.auth": "`false` lets everybody in without a key, as `--no-auth` does and with the same guard.",
+    "ConfigInvalid": "The message has every mistake with its line, its column, the path of the field, and what is "
+    "allowed there. Nothing was changed.",
+    "ConfigConflict": "Two changes at once: the other one is in the file now, and this one was made without knowing "
+    "it. `copilot-api config set` repeats its change by itself.",
 }
 
 VARIABLES = (
@@ -308,40 +290,9 @@ def _option_row(option: click.Option, context: click.Context) -> tuple[str, ...]
 # Settings ---------------------------------------------------------------------------------------------------------
 
 
-def list_settings(of: type[msgspec.Struct] = ConfigFile, prefix: str = "") -> list[tuple[str, str, str]]:
-    """Every setting of config.json: its path, its type in words, and its default as JSON."""
-    found: list[tuple[str, str, str]] = []
-    defaults = of()
-    for field in msgspec.structs.fields(of):
-        kind = msgspec.inspect.type_info(field.type)
-        path = prefix + field.encode_name
-        if isinstance(kind, msgspec.inspect.StructType):
-            found += list_settings(kind.cls, f"{path}.")
-        elif isinstance(kind, msgspec.inspect.DictType) and isinstance(kind.value_type, msgspec.inspect.StructType):
-            found += list_settings(kind.value_type.cls, f"{path}.NAME.")
-        else:
-            default = msgspec.json.encode(getattr(defaults, field.name)).decode()
-            found.append((path, _type_in_words(kind), default))
-    return found
-
-
-def _type_in_words(kind: msgspec.inspect.Type) -> str:
-    if isinstance(kind, msgspec.inspect.IntType):
-        if kind.ge is not None and kind.ge == kind.le:
-            return f"the number {kind.ge}"
-        bounds = f" {kind.ge} to {kind.le}" if kind.ge is not None and kind.le is not None else ""
-        return f"whole number{bounds}"
-    if isinstance(kind, msgspec.inspect.BoolType):
-        return "true or false"
-    return "text"
-
-
 def render_settings() -> str:
     """`settings.md`."""
-    settings = list_settings()
-    if missing := {path for path, _, _ in settings} ^ set(SETTINGS):
-        raise SystemExit(f"docs/generate.py: the table SETTINGS and config.json differ in {', '.join(sorted(missing))}")
-    rows = [(f"`{path}`", kind, f"`{default}`", SETTINGS[path]) for path, kind, default in settings]
+    rows = [(f"`{each.path}`", each.words, f"`{each.default}`", each.description) for each in list_settings()]
     context = click.Context(program)
     start = program.get_command(context, "start")
     options = [each for each in start.params if isinstance(each, click.Option)] if start else []
@@ -360,8 +311,13 @@ def render_settings() -> str:
         "",
         "## config.json",
         "",
-        "The file is optional, and so is every field. A field that the gateway does not know, or a value of the wrong",
-        "type, is refused at the start with its path (exit code 2): no setting is kept without effect.",
+        "The file is optional, and so is every field. A field that the gateway does not know, or a value that is not",
+        "allowed, is refused with its line and path (exit code 2). A setting that this version does not act on says so",
+        "below, and `copilot-api config validate` names those that a file sets.",
+        "",
+        "See [changing the configuration](../guides/configuration.md) for the commands and the rules between fields,",
+        "[sharing one account](../guides/limits.md) for the limits, the [fair queue](../concepts/fairness.md), and",
+        "[keys](../guides/keys.md#budgets) for budgets. `copilot-api config schema` prints the same as a JSON Schema.",
         "",
         *_table(("setting", "type", "default", "does"), rows),
         "",

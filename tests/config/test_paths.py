@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from copilot_api.config.paths import DataDirectory, DataDirectoryUnusable, open_private, write_private
+from copilot_api.errors import StorageUnavailable
 
 FILES = ["config", "database", "key_stamp", "audit", "github_token", "admin_key"]
 
@@ -49,6 +50,7 @@ def test_every_file_has_its_promised_name() -> None:
     directory = DataDirectory(Path("/d"))
     names = [path.name for path in (directory.config, directory.database, directory.spool, directory.traces)]
     assert names == ["config.json", "copilot-api.db", "spool", "traces"]
+    assert directory.config_history.name == "config.history"
     assert [directory.audit.name, directory.github_token.name] == ["audit.jsonl", "github_token"]
     assert [directory.admin_key.name, directory.key_stamp.name] == ["admin.key.txt", "keys.stamp"]
 
@@ -69,6 +71,14 @@ def test_a_directory_of_the_original_program_is_adopted_and_tightened(tmp_path: 
     token.chmod(0o644)
     DataDirectory(path).prepare()
     assert (mode(path), mode(token), token.read_text()) == (0o700, 0o600, "gho_x")
+
+
+@pytest.mark.parametrize("name", ["spool", "traces", "config_history"])
+def test_every_directory_in_it_is_tightened(directory: DataDirectory, name: str) -> None:
+    path: Path = getattr(directory, name)
+    path.mkdir(mode=0o755)
+    directory.prepare()
+    assert mode(path) == 0o700
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -105,7 +115,7 @@ def test_a_linked_directory_is_refused(directory: DataDirectory) -> None:
         DataDirectory(link).prepare()
 
 
-@pytest.mark.parametrize("name", [*FILES, "spool", "traces"])
+@pytest.mark.parametrize("name", [*FILES, "spool", "traces", "config_history"])
 def test_a_link_for_a_file_is_refused(directory: DataDirectory, name: str) -> None:
     path: Path = getattr(directory, name)
     path.symlink_to(directory.path.parent / "nowhere")
@@ -191,3 +201,20 @@ def test_a_write_that_fails_leaves_the_old_file(directory: DataDirectory) -> Non
         write_private(directory.github_token, "not bytes")  # type: ignore[arg-type]
     assert directory.github_token.read_bytes() == b"old"
     assert list(directory.path.iterdir()) == [directory.github_token]
+
+
+def test_a_write_may_be_called_off_when_all_is_written_and_nothing_in_force(directory: DataDirectory) -> None:
+    write_private(directory.github_token, b"old")
+
+    def refuse() -> None:
+        assert directory.github_token.read_bytes() == b"old"
+        assert [path.read_bytes() for path in directory.path.glob(".github_token.*")] == [b"new"]
+        raise StorageUnavailable("no")
+
+    with pytest.raises(StorageUnavailable):
+        write_private(directory.github_token, b"new", before_rename=refuse)
+    assert directory.github_token.read_bytes() == b"old"
+    assert list(directory.path.iterdir()) == [directory.github_token]
+    called: list[bytes] = []
+    write_private(directory.github_token, b"new", before_rename=lambda: called.append(b"once"))
+    assert (directory.github_token.read_bytes(), called) == (b"new", [b"once"])

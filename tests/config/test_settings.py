@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from copilot_api.config.binding import is_loopback
-from copilot_api.config.loader import Limits
+from copilot_api.config.schema import Limits
 from copilot_api.config.settings import AdmissionLimits, QueueSettings, Settings, UpstreamSettings
 
 

@@ -25,10 +25,11 @@ from copilot_api.api.routes import Endpoints, Router
 from copilot_api.audit.models import Action
 from copilot_api.cli.program import program
 from copilot_api.config.paths import DataDirectory
+from copilot_api.config.schema import list_settings
 from copilot_api.simulator.control import PREFIX
 from copilot_api.simulator.faults import DELIVERIES, EXPIRY, SHAPES
 from copilot_api.usage.models import Cause, UsageEvent
-from docs.generate import error_heading, list_commands, list_errors, list_settings
+from docs.generate import error_heading, list_commands, list_errors
 from tests.harness import GatewayProcess
 
 ROOT = Path(__file__).parents[2]
@@ -110,7 +111,7 @@ def test_every_command_and_flag_is_listed() -> None:
 
 def test_every_setting_is_listed() -> None:
     text = reference("settings.md")
-    assert [path for path, _, _ in list_settings() if f"| `{path}` |" not in text] == []
+    assert [each.path for each in list_settings() if f"| `{each.path}` |" not in text] == []
 
 
 async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:
@@ -263,7 +264,8 @@ def parse(arguments: list[str], *, is_complete: bool = True) -> None:
         command, arguments = found, arguments[1:]
         context = click.Context(command, parent=context)
     values, too_many, _ = command.make_parser(context).parse_args(list(arguments))
-    wanted = [parameter.name for parameter in command.params if isinstance(parameter, click.Argument)]
+    arguments_taken = [parameter for parameter in command.params if isinstance(parameter, click.Argument)]
+    wanted = [parameter.name for parameter in arguments_taken if parameter.required]
     missing = [name for name in wanted if not isinstance(values.get(name or ""), str)]
     if too_many or (missing and is_complete):
         raise click.UsageError(f"missing: {missing}, too many: {too_many}")

@@ -11,6 +11,7 @@ class Action(StrEnum):
     KEY_UPDATED = "key.updated"
     KEY_ROTATED = "key.rotated"
     KEY_REVOKED = "key.revoked"
+    CONFIG_CHANGED = "config.changed"
     ADMIN_RECOVERED = "admin.recovered"
     IDENTITY_STOPPED = "identity.stopped"
     IDENTITY_RESUMED = "identity.resumed"

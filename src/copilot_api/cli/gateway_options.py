@@ -10,7 +10,8 @@ import click
 from copilot_api.cli.options import NAMES, option
 from copilot_api.config.binding import check_open_bind
 from copilot_api.config.environment import environment
-from copilot_api.config.loader import ConfigFile, parse_budgets
+from copilot_api.config.loader import parse_budgets
+from copilot_api.config.schema import ConfigFile
 from copilot_api.config.settings import AdmissionLimits, ModelAlias, QueueSettings, Settings, UpstreamSettings
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])

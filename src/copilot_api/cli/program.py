@@ -25,6 +25,7 @@ _COMMANDS = {
     "auth": "Log in to GitHub and out again; show which identity is used.",
     "check-usage": "Show the Copilot quota and credits of the identity.",
     "keys": "Issue, list, change, rotate and revoke API keys.",
+    "config": "Look at the configuration file, check it, change it, and go back to an earlier version.",
     "usage": "Show who used how much, by key, model, client or day.",
     "resume": "Let calls go to GitHub Copilot again after the account was flagged.",
     "admin": "Get back in after a lock-out.",

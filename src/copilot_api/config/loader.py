@@ -1,17 +1,27 @@
 """
-`config.json` to values. Unknown fields and wrong types are refused with their path, and nothing else is changed.
+`config.json` to values: read whole, or refused whole with every mistake and its place, and nothing else is changed.
 
-This version reads what it enforces, and no more: a field that would be kept without effect is refused like a typo.
+A field that the declaration does not know is refused like any other mistake: it would be kept without effect.
 """
 
+import codecs
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
 
 import msgspec
 
 from copilot_api.config.budgets import Budget, parse_budget
-from copilot_api.errors import BadRequest, GatewayError
-from copilot_api.protocols.json_object import refuse_duplicate_keys
+from copilot_api.config.json_text import JsonMalformed, Node, parse_json, place_of
+from copilot_api.config.mistakes import MAX_MISTAKES, Mistake, find_mistakes
+from copilot_api.config.schema import ConfigFile, DefaultKey, Limits
+from copilot_api.errors import GatewayError
+
+__all__ = [
+    "MAX_BYTES", "ConfigFile", "ConfigInvalid", "DefaultKey", "Limits",
+    "decode_text", "load_config", "parse_budgets", "parse_config", "parse_text", "read_bounded",
+]  # fmt: skip
+
+MAX_BYTES = 1024 * 1024
 
 
 class ConfigInvalid(GatewayError):
@@ -19,91 +29,87 @@ class ConfigInvalid(GatewayError):
 
     number, code, status = 905, "config_invalid", 500
     is_final = True
+    hint = "mend the file, or move it away to start with the defaults"
 
-
-Effort = Literal["", "none", "minimal", "low", "medium", "high", "xhigh", "max"]
-
-
-_Limit = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
-
-
-class DefaultKey(msgspec.Struct, forbid_unknown_fields=True):
-    """The limits of keys that have none of their own."""
-
-    rpm: _Limit | None = None
-    tpm: _Limit | None = None
-    max_in_flight: _Limit | None = None
-
-
-class Limits(msgspec.Struct, forbid_unknown_fields=True):
-    """Bounds on what clients send, and on what goes upstream."""
-
-    max_in_flight_per_identity: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 8
-    queue_timeout_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 60
-    max_queue_length: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 200
-    max_body_mb: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 64
-    default_key: DefaultKey = msgspec.field(default_factory=DefaultKey)
-    budgets: list[str] = []
-
-
-class Features(msgspec.Struct, forbid_unknown_fields=True):
-    """What is switched on."""
-
-    auth: bool = True
-
-
-class ModelEntry(msgspec.Struct, forbid_unknown_fields=True):
-    """What is wanted of the model that clients call by this entry's name."""
-
-    upstream: str = ""
-    default_effort: Effort = ""
-
-
-class ConfigFile(msgspec.Struct, forbid_unknown_fields=True):
-    """The file as a whole."""
-
-    version: Annotated[int, msgspec.Meta(ge=1, le=1)] = 1
-    schema: str = msgspec.field(default="", name="$schema")
-    models: dict[Annotated[str, msgspec.Meta(min_length=1, max_length=200)], ModelEntry] = {}
-    limits: Limits = msgspec.field(default_factory=Limits)
-    features: Features = msgspec.field(default_factory=Features)
+    def __init__(
+        self, where: str, problem: str = "", mistakes: Sequence[Mistake] = (), *, hint: str | None = None
+    ) -> None:
+        if len(mistakes) == 1:
+            problem = mistakes[0].text
+        elif mistakes:
+            count = f"{len(mistakes)} mistakes" if len(mistakes) < MAX_MISTAKES else f"{MAX_MISTAKES} mistakes and more"
+            problem = "\n  ".join([count, *(each.text for each in mistakes)])
+        super().__init__(f"{where}: {problem}", hint=hint)
+        self.where = where
+        self.problem = problem
+        self.mistakes = tuple(mistakes)
+        """Each by itself, where the file can be read at all."""
 
 
 def load_config(path: Path) -> ConfigFile:
     """The configuration in `path`; the defaults when there is no such file. Raises `ConfigInvalid`."""
+    content = read_bounded(path)
+    return ConfigFile() if content is None else parse_config(content, str(path))
+
+
+def read_bounded(path: Path) -> bytes | None:
+    """What is in the file, or None when there is none. Raises `ConfigInvalid` when it is no such file."""
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        return ConfigFile()
+        return None
     except OSError as error:
-        raise ConfigInvalid(f"{path} cannot be read: {error.strerror}") from error
+        raise ConfigInvalid(str(path), f"cannot be read: {error.strerror}") from error
+    _check_size(content, str(path))
+    return content
+
+
+def parse_config(content: bytes, where: str) -> ConfigFile:
+    """The configuration in `content`, whole; `where` is what messages call it. Raises `ConfigInvalid`."""
+    text = decode_text(content, where)
+    root = parse_text(text, where)
+    if mistakes := find_mistakes(text, root):
+        raise ConfigInvalid(where, mistakes=mistakes)
     try:
-        config = msgspec.json.decode(content, type=ConfigFile)
-        refuse_duplicate_keys(content)
-    except BadRequest as error:
-        raise ConfigInvalid(f"{path}: {error.message.replace('the body', 'the file')}", hint="say it once") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigInvalid(
-            f"{path}: {error}", hint="mend the file, or move it away to start with the defaults"
-        ) from error
+        return msgspec.json.decode(content, type=ConfigFile)
+    except msgspec.DecodeError as error:
+        raise ConfigInvalid(where, str(error)) from error
+
+
+def parse_text(text: str, where: str) -> Node:
+    """The JSON in `text`, whatever it says. Raises `ConfigInvalid`."""
     try:
-        parse_budgets(config)
-    except BadRequest as error:
-        raise ConfigInvalid(f"{path}: {error.message}", hint=error.actual_hint) from error
-    return config
+        return parse_json(text)
+    except JsonMalformed as error:
+        place = place_of(text, error.offset)
+        raise ConfigInvalid(where, mistakes=[Mistake(*place, "", f"this is no JSON: {error.reason}", "")]) from None
+
+
+def decode_text(content: bytes, where: str) -> str:
+    """The text in `content`. Raises `ConfigInvalid`."""
+    _check_size(content, where)
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ConfigInvalid(where, "is UTF-16; save it as UTF-8")
+    if content.startswith(codecs.BOM_UTF8):
+        raise ConfigInvalid(where, "begins with a byte order mark; save it as UTF-8 without one")
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode()
+        place = place_of(before, len(before))
+        problem = f"byte {error.start + 1} of the file is not UTF-8"
+        raise ConfigInvalid(where, mistakes=[Mistake(*place, "", problem, "text in UTF-8")]) from None
+    if not text.strip():
+        raise ConfigInvalid(where, "is empty; {} stands for the defaults")
+    return text
+
+
+def _check_size(content: bytes, where: str) -> None:
+    if len(content) > MAX_BYTES:
+        raise ConfigInvalid(where, f"is larger than {MAX_BYTES // 1024} KiB, which no configuration is")
 
 
 def parse_budgets(config: ConfigFile) -> tuple[Budget, ...]:
-    """The budgets of all keys together. Raises `BadRequest` with the path of the one that is wrong."""
-    budgets: dict[str, Budget] = {}
-    for place, text in enumerate(config.limits.budgets):
-        try:
-            budget = parse_budget(text)
-        except BadRequest as error:
-            raise BadRequest(f"{error.message} - at `$.limits.budgets[{place}]`", hint=error.actual_hint) from error
-        if budget.name in budgets:
-            raise BadRequest(
-                f"there are two budgets {budget.name} - at `$.limits.budgets[{place}]`", hint="say it once"
-            )
-        budgets[budget.name] = budget
-    return tuple(budgets.values())
+    """The budgets of all keys together; those of a configuration that was parsed are right."""
+    return tuple(parse_budget(text) for text in config.limits.budgets)

@@ -10,7 +10,7 @@ import os
 import pwd
 import secrets
 import stat
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +46,11 @@ class DataDirectory:
     def config(self) -> Path:
         """The configuration file."""
         return self.path / "config.json"
+
+    @property
+    def config_history(self) -> Path:
+        """The directory of former versions of the configuration file."""
+        return self.path / "config.history"
 
     @property
     def database(self) -> Path:
@@ -87,7 +92,7 @@ class DataDirectory:
         with _explained(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
         self.prepare_subdirectory(self.path)
-        for path in (self.spool, self.traces):
+        for path in (self.spool, self.traces, self.config_history):
             if os.path.lexists(path):
                 _make_private(path, is_directory=True)
         named = (self.config, self.key_stamp, self.audit, self.github_token, self.admin_key)
@@ -98,10 +103,15 @@ class DataDirectory:
 
     def prepare_subdirectory(self, path: Path) -> Path:
         """Make `path` (the data directory or one inside it) unless it is there, private like the rest."""
-        with _explained(path), suppress(FileExistsError):
-            path.mkdir(mode=0o700)
-        _make_private(path, is_directory=True)
+        prepare_directory(path)
         return path
+
+
+def prepare_directory(path: Path) -> None:
+    """Make a directory of ours unless it is there, private either way."""
+    with _explained(path), suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+    _make_private(path, is_directory=True)
 
 
 def open_private(path: Path, flags: int) -> int:
@@ -123,8 +133,12 @@ def open_private(path: Path, flags: int) -> int:
     return descriptor
 
 
-def write_private(path: Path, content: bytes) -> None:
-    """Write or replace a file of ours, whole or not at all, and on the disk when this returns."""
+def write_private(path: Path, content: bytes, *, before_rename: Callable[[], None] = lambda: None) -> None:
+    """
+    Write or replace a file of ours, whole or not at all, and on the disk when this returns.
+
+    `before_rename` is called when all is written but not yet in force; if it raises, the old file stays.
+    """
     if path.is_symlink():
         raise _link_refused(path)
     new = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
@@ -134,6 +148,7 @@ def write_private(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(descriptor)
+        before_rename()
         new.replace(path)
     except BaseException:
         new.unlink(missing_ok=True)
