@@ -35,7 +35,7 @@ GROUPS = {
 
 COMMAND_LINE_ONLY = {
     "KeyNotFound", "LoginRefused", "SchemaTooNew", "DataDirectoryUnusable", "OpenBindRefused", "AddressUnusable",
-    "ConfigInvalid", "ConfigConflict",
+    "ConfigInvalid",
 }  # fmt: skip
 """Errors that end a command and are never an HTTP answer."""
 
@@ -307,7 +307,7 @@ def render_settings() -> str:
         _NOTICE,
         "",
         "`config.json` in the data directory, the environment, and the command line, which wins over the environment.",
-        "All are read once, when the gateway starts.",
+        "A change of `config.json` is in force within a second; flags and variables are read when the gateway starts.",
         "",
         "## config.json",
         "",

@@ -10,6 +10,7 @@ from copilot_api.clock import Clock
 from copilot_api.config.paths import DataDirectory
 from copilot_api.keys.changes import KeyChanges
 from copilot_api.keys.service import KeyService
+from copilot_api.storage.catalogs import SqlCatalogRepository
 from copilot_api.storage.database import Database
 from copilot_api.storage.keys import SqlKeyRepository
 from copilot_api.storage.migrate import upgrade
@@ -27,6 +28,7 @@ class Stored:
     keys: KeyService
     usage: SqlUsageRepository
     stops: SqlStopRepository
+    catalogs: SqlCatalogRepository
 
 
 @contextmanager
@@ -40,6 +42,6 @@ def open_stored(path: Path, clock: Clock) -> Generator[Stored]:
         repository = SqlKeyRepository(database, audit)
         keys = KeyService(repository, KeyChanges(directory.key_stamp), clock)
         usage, stops = SqlUsageRepository(database), SqlStopRepository(database, audit)
-        yield Stored(directory, database, audit, repository, keys, usage, stops)
+        yield Stored(directory, database, audit, repository, keys, usage, stops, SqlCatalogRepository(database))
     finally:
         database.close()

@@ -89,13 +89,14 @@ class Gateway:
                 self.stored.usage,
                 self.stored.usage,
                 self.stored.stops,
+                self.stored.catalogs,
                 self._probe,
             ),
             self.identity,
             SystemClock(),
             self.observed.append,
             self.ask,
-            heard,
+            on_listening=heard,
         )
         sockets = bind("127.0.0.1", 0)
         url = shown_url("127.0.0.1", sockets[0].getsockname()[1], is_tls=self.settings.tls_cert is not None)

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 import uvloop
 
@@ -27,21 +28,27 @@ from copilot_api.admission.models import SpentBefore
 from copilot_api.admission.quotas import LocalQuotas
 from copilot_api.admission.service import Admission
 from copilot_api.api.account import Token, Usage
+from copilot_api.api.config import ConfigApi, ConfigWriter
 from copilot_api.api.door import Door
 from copilot_api.api.endpoint import Endpoint
 from copilot_api.api.envelopes import anthropic_envelope, gemini_envelope
 from copilot_api.api.errors import ANTHROPIC, GEMINI
 from copilot_api.api.health import Readiness, healthz
+from copilot_api.api.http_exchange import Application
+from copilot_api.api.intake import IntakeLimits
 from copilot_api.api.models import ModelList
 from copilot_api.api.routes import Endpoints, Router
 from copilot_api.api.server import GatewayServer
 from copilot_api.clock import Clock
 from copilot_api.config.binding import is_loopback
 from copilot_api.config.paths import DataDirectory
+from copilot_api.config.reload import SettingsSource
 from copilot_api.config.settings import Settings
 from copilot_api.errors import AccountFlagged, GatewayError, StorageUnavailable
 from copilot_api.gateway.counting import CountForm, TokenCounts, render_anthropic_count
 from copilot_api.gateway.exchange import Gateway
+from copilot_api.gateway.exposure_watch import ExposureWatch
+from copilot_api.gateway.impact import ImpactQuery
 from copilot_api.gateway.settlement import Settlement
 from copilot_api.gateway.surfaces import (
     CHAT_SURFACE,
@@ -57,7 +64,9 @@ from copilot_api.keys.service import KeyService
 from copilot_api.observability.events import (
     Braked,
     BudgetsUnknown,
+    CatalogDrifted,
     CatalogRefreshFailed,
+    CatalogStorageBroken,
     IdentityResumed,
     IdentityStopped,
     Listening,
@@ -73,8 +82,9 @@ from copilot_api.protocols.messages import native as messages_native
 from copilot_api.tokens.counter import TokenCounter
 from copilot_api.upstream.auth import CopilotSession, CopilotSessions
 from copilot_api.upstream.brake import Brake, Stop
-from copilot_api.upstream.catalog import CatalogKeeper
+from copilot_api.upstream.catalog import Catalog, CatalogKeeper
 from copilot_api.upstream.client import CopilotClient
+from copilot_api.upstream.drift import CatalogChange, CatalogRepository, DriftKeeper, summarise
 from copilot_api.upstream.github import GitHub, HttpSession, open_session
 from copilot_api.upstream.hosts import AccountType, Hosts
 from copilot_api.upstream.identities import DEFAULT_IDENTITY, Identity
@@ -98,6 +108,7 @@ class Storage:
     usage: UsageRepository
     spent: SpentBefore
     stops: StopRepository
+    catalogs: CatalogRepository
     probe: Callable[[], None]
 
 
@@ -112,6 +123,10 @@ class Surroundings:
     observe: Observer
     ask: Ask | None = None
     """Asks the operator in the terminal, for `--manual`."""
+    source: SettingsSource | None = None
+    """Where the settings change while it runs; None where they do not."""
+    config_writer: ConfigWriter | None = None
+    """Writes the configuration file, where there is a source."""
     on_listening: Callable[[str], None] = lambda _: None
 
 
@@ -155,7 +170,14 @@ class _Gateway:
         self._sessions = CopilotSessions(
             github, surroundings.identity, clock, on_renewed=renewed, on_failed=renewal_failed
         )
-        self._catalog = CatalogKeeper(github, self._sessions, on_failed=catalog_failed)
+        self._watch = ExposureWatch(settings.exposure, observe)
+        self._drift = DriftKeeper(
+            storage.catalogs,
+            clock,
+            on_drifted=self._drifted,
+            on_failed=lambda error: observe(CatalogStorageBroken(error.message)),
+        )
+        self._catalog = CatalogKeeper(github, self._sessions, on_failed=catalog_failed, on_read=self._catalog_read)
         self._transport: Transport = LibraryTransport(session) if upstream.is_proxied else HttpTransport()
         self._recorder = UsageRecorder(
             storage.usage,
@@ -183,7 +205,7 @@ class _Gateway:
             on_stopped=self._stopped,
             on_resumed=self._resumed,
         )
-        quotas = LocalQuotas(
+        self._quotas = quotas = LocalQuotas(
             clock,
             settings.limits,
             _SpentBefore(storage.spent, self._recorder),
@@ -197,24 +219,23 @@ class _Gateway:
             approval = Approval(surroundings.ask)
         upstream_client = CopilotClient(self._transport, self._sessions, clock, self._brake)
         admission = Admission(clock, quotas, self._slots, gap=gap, approval=approval)
-        gateway = Gateway(
+        self._gateway = gateway = Gateway(
             Settlement(self._recorder, clock, observe, is_watched=settings.is_verbose, tariff=tariff),
             self._catalog,
             admission,
             upstream_client,
             clock,
-            settings.aliases,
+            settings.exposure,
         )
-        door = Door(
+        self._intake = IntakeLimits(settings.max_body_bytes)
+        self._door = door = Door(
             storage.keys,
             clock,
             is_open=settings.is_open,
             is_local=is_loopback(settings.host),
             trusted=tuple(map(ipaddress.ip_network, settings.trusted_proxies)),
         )
-        endpoint = partial(
-            Endpoint, door=door, gateway=gateway, clock=clock, observe=observe, max_body_bytes=settings.max_body_bytes
-        )
+        endpoint = partial(Endpoint, door=door, gateway=gateway, clock=clock, observe=observe, limits=self._intake)
         anthropic = partial(endpoint, errors=ANTHROPIC, read_envelope=anthropic_envelope)
         gemini = partial(endpoint, errors=GEMINI, read_envelope=gemini_envelope)
         counter = TokenCounter()
@@ -222,6 +243,13 @@ class _Gateway:
             gateway, upstream_client, counter.count, CountForm(render_anthropic_count, messages_native.render_count)
         )
         gemini_counts = TokenCounts(gateway, upstream_client, counter.count, CountForm(gemini_response.render_count))
+        config: dict[str, Application] = {}
+        if surroundings.source is not None and surroundings.config_writer is not None:
+            impact = ImpactQuery(storage.keys, storage.usage, tariff)
+            config_api = ConfigApi(
+                door, surroundings.source, surroundings.config_writer, impact, gateway.catalog, clock
+            )
+            config = {"config": config_api.config, "config_preview": config_api.preview}
         self.router = Router(
             Endpoints(
                 chat=endpoint(CHAT_SURFACE),
@@ -231,11 +259,12 @@ class _Gateway:
                 embeddings=endpoint(EMBEDDINGS_SURFACE),
                 gemini=gemini(GEMINI_SURFACE),
                 gemini_count=gemini(GEMINI_COUNT_SURFACE, exchange=gemini_counts.exchange),
-                models=ModelList(door, self._catalog, settings.aliases),
+                models=ModelList(door, self._catalog, lambda: gateway.exposure),
                 usage=Usage(door, storage.usage, admission, github, self._sessions, clock),
                 token=Token(door, self._sessions),
                 healthz=healthz,
                 readyz=Readiness(self._health()),
+                **config,
             )
         )
 
@@ -265,8 +294,11 @@ class _Gateway:
                 background = [
                     group.create_task(self._sessions.run()),
                     group.create_task(self._catalog.run()),
+                    group.create_task(self._drift.run()),
                     group.create_task(self._stops.run()),
                 ]
+                if self._surroundings.source is not None:
+                    background.append(group.create_task(self._surroundings.source.run(self._apply)))
                 await server.run_until_stopped(sockets)
                 for task in background:
                     task.cancel()
@@ -274,6 +306,23 @@ class _Gateway:
             await self._transport.close()
             await asyncio.to_thread(self._recorder.stop)
             observe(Stopped())
+
+    def _apply(self, settings: Settings) -> None:
+        """Bring what may change while it runs into force; calls under way keep what they began with."""
+        self._gateway.exposure = settings.exposure
+        self._watch.expose(settings.exposure)
+        self._quotas.limits = settings.limits
+        queue = settings.queue
+        self._slots.resize(queue.max_in_flight, queue_seconds=queue.timeout_seconds, max_waiting=queue.max_waiting)
+        self._intake.max_body_bytes = settings.max_body_bytes
+        self._door.is_open = settings.is_open
+
+    def _catalog_read(self, document: dict[str, Any], catalog: Catalog) -> None:
+        self._watch.read(catalog)
+        self._drift.read(document, catalog)
+
+    def _drifted(self, changes: list[CatalogChange]) -> None:
+        self._surroundings.observe(CatalogDrifted(len(changes), summarise(changes)))
 
     def _flagged(self, error: AccountFlagged) -> None:
         self._stops.flagged(error)
@@ -310,6 +359,9 @@ class _Gateway:
         async def ledger() -> str | None:
             return self._recorder.failure
 
+        async def aliases() -> str | None:
+            return self._watch.reason
+
         async def upstream() -> str | None:
             stop = self._brake.stop
             if stop is None:
@@ -318,7 +370,8 @@ class _Gateway:
             return f"GitHub flagged the account at {since}: {stop.reason}; then run 'copilot-api resume'"
 
         return Health(
-            {"upstream": upstream, "database": database, "ledger": ledger, "token": token, "catalog": catalog}
+            {"upstream": upstream, "database": database, "ledger": ledger, "token": token, "catalog": catalog},
+            warnings={"aliases": aliases},
         )
 
 

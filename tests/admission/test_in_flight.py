@@ -265,3 +265,23 @@ def test_fewer_slots_take_nobodys_slot_away() -> None:
         assert slots.in_flight == 2
 
     run(test)
+
+
+def test_other_bounds_hold_from_now_on_and_take_nothing_away() -> None:
+    async def test() -> None:
+        slots = make_slots(1)
+        loop = asyncio.get_running_loop()
+        held = await slots.acquire("a", 1)
+        waiting = [loop.create_task(slots.acquire("b", 1)) for _ in range(3)]
+        await settle()
+        slots.resize(2, queue_seconds=5.0, max_waiting=2)
+        await settle()
+        assert ([task.done() for task in waiting], slots.waiting) == ([True, False, False], 2)
+        with pytest.raises(QueueFull):
+            await slots.acquire("b", 1)
+        slots.release(held)
+        slots.release(waiting[0].result())
+        await asyncio.gather(*waiting[1:])
+        assert slots.in_flight == 2
+
+    run(test)

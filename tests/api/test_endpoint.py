@@ -10,6 +10,7 @@ import pytest
 from copilot_api.api.door import Door
 from copilot_api.api.endpoint import Endpoint, HttpAnswer
 from copilot_api.api.http_protocol import BODY_SILENCE_SECONDS
+from copilot_api.api.intake import IntakeLimits
 from copilot_api.errors import BadRequest, GatewayError, RateLimited, UpstreamCut, UpstreamFailed
 from copilot_api.gateway.call import Answer, Call
 from copilot_api.gateway.exchange import Gateway
@@ -59,7 +60,7 @@ class Bench:
                 await exchanging(call, key, record, answer)
 
         self.endpoint = Endpoint(
-            CHAT_SURFACE, door, StubGateway(), clock, self.observed.append, max_body_bytes=max_body_bytes
+            CHAT_SURFACE, door, StubGateway(), clock, self.observed.append, limits=IntakeLimits(max_body_bytes)
         )
 
     def call(self, secret: str | None = None, body: bytes = b"hello", **headers: str) -> Reply:

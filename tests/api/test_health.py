@@ -32,3 +32,12 @@ def test_ready_is_when_every_condition_is_met(broken: str | None) -> None:
         assert check == {"ok": name != broken, "reason": "the disk is full" if name == broken else None}
     assert reply.headers is not None
     assert reply.headers["cache-control"] == "no-store"
+
+
+def test_a_warning_leaves_it_ready_and_is_shown_with_its_reason() -> None:
+    reply = asyncio.run(ask(Readiness(Health({"database": well}, warnings={"aliases": ill})), "/readyz"))
+    assert (reply.status, reply.json["status"]) == (200, "ready")
+    assert reply.json["checks"] == {
+        "database": {"ok": True, "reason": None},
+        "aliases": {"ok": True, "reason": "the disk is full"},
+    }

@@ -10,7 +10,7 @@ from openai.types import Model
 from copilot_api.api.door import Door
 from copilot_api.api.models import ModelList
 from copilot_api.api.routes import Endpoints, Router
-from copilot_api.config.settings import ModelAlias
+from copilot_api.config.settings import Exposure, ModelAlias
 from copilot_api.errors import GatewayError, UpstreamFailed
 from copilot_api.keys.models import KeyPolicy
 from copilot_api.keys.service import IssuedKey
@@ -65,7 +65,7 @@ def get(door: Door, clock: FakeClock, path: str, secret: str | None, outcome: An
     async def test() -> Reply:
         github = StubGitHub(CATALOG if outcome is None else outcome)
         keeper = CatalogKeeper(github, ReadySessions(github, Identity("gho_x", CredentialSource.FLAG), clock))
-        models = ModelList(door, keeper, ALIASES)
+        models = ModelList(door, keeper, lambda: Exposure(ALIASES))
         router = Router(Endpoints(**{**dict.fromkeys(Endpoints.__dataclass_fields__, models), "models": models}))
         async with asyncio.TaskGroup() as group:
             keeping = group.create_task(keeper.run())

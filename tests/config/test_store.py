@@ -136,7 +136,7 @@ def test_who_has_not_seen_what_is_there_is_refused(place: Place, expected: bytes
     place.put(OLD)
     with pytest.raises(ConfigConflict) as refusal:
         place.replace(NEW, expected)
-    assert (refusal.value.number, refusal.value.status, refusal.value.code) == (906, 409, "config_conflict")
+    assert (refusal.value.number, refusal.value.status, refusal.value.code) == (109, 409, "config_conflict")
     assert not refusal.value.is_final
     assert (place.content, place.kept, place.audited, place.leftovers()) == (OLD, [], [], [])
 

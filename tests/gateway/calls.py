@@ -88,6 +88,10 @@ class GivenPermit(Permit):
     def __init__(self, queue_seconds: float = 0.0, reserved: Amounts = NOTHING, notes: tuple[str, ...] = ()) -> None:
         super().__init__(cast("Quotas", None), Reservation(reserved, notes, ()), queue_seconds)
         self.settled: list[Amounts] = []
+        self.is_given_up = False
+
+    def give_up(self) -> None:
+        self.is_given_up = True
 
     def settle(self, actual: Amounts) -> None:
         self.settled.append(actual)

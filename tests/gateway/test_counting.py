@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from copilot_api.config.settings import Exposure
 from copilot_api.errors import BadRequest, GatewayError, ModelNotAllowed, UpstreamFailed
 from copilot_api.gateway.counting import CountForm, TokenCounts, render_anthropic_count
 from copilot_api.gateway.exchange import Gateway
@@ -38,7 +39,7 @@ class Counted:
         self.answer = KeptAnswer(self.ledger)
         self.client = StubClient(outcome)
         gateway = Gateway(
-            settlement, cast("CatalogKeeper", OwnCatalog()), make_admission(clock), self.client, clock, {}
+            settlement, cast("CatalogKeeper", OwnCatalog()), make_admission(clock), self.client, clock, Exposure()
         )
         form = form or CountForm(render_anthropic_count, lambda request, traits: Outgoing(b"{}"))
 

@@ -8,6 +8,7 @@ import pytest
 
 from copilot_api.admission.minimum_gap import MinimumGap
 from copilot_api.admission.service import Admission
+from copilot_api.config.settings import Exposure
 from copilot_api.errors import (
     BadRequest,
     CatalogUnavailable,
@@ -93,7 +94,12 @@ class Exchanged:
         self.client = StubClient(outcome, silences)
         self.catalog = catalog or StubCatalog()
         gateway = Gateway(
-            settlement, cast("CatalogKeeper", self.catalog), admission or make_admission(clock), self.client, clock, {}
+            settlement,
+            cast("CatalogKeeper", self.catalog),
+            admission or make_admission(clock),
+            self.client,
+            clock,
+            Exposure(),
         )
         if body is None:
             body = {"model": "gpt-5-mini", "messages": [{"role": "user", "content": "x"}]}

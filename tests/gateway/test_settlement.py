@@ -306,6 +306,34 @@ def test_what_is_only_observed_is_noted_from_the_door_to_the_budget(clock: FakeC
     assert ledger.event.would_limit == "cidrs,models,rpm,credits:day"
 
 
+def test_a_model_that_could_not_answer_is_named_and_what_it_took_is_given_back(clock: FakeClock) -> None:
+    settlement, ledger, _ = make_settlement(clock)
+    first, second = GivenPermit(reserved=(5_000, 1.0, 700, 1)), GivenPermit()
+    with settlement.follow(make_call(clock)) as record:
+        record.received(REQUEST, 120)
+        record.planned(PLAN)
+        record.dispatched(PLAN, first)
+        record.fell_back(PLAN.model)
+        record.planned(Plan(PRICED, PLAN.route, 0.0))
+        record.dispatched(Plan(PRICED, PLAN.route, 0.0), second)
+        record.metered_by(Meter(Usage(input_tokens=10), 77))
+        record.completed()
+    event = ledger.event
+    assert (event.fallback_from, event.upstream_model, event.nano_aiu) == (PLAN.model.id, PRICED.id, 77)
+    assert (first.is_given_up, first.settled, second.settled) == (True, [], [(77, 0.0, 10, 1)])
+
+
+def test_where_no_model_could_answer_the_call_took_nothing(clock: FakeClock) -> None:
+    settlement, ledger, _ = make_settlement(clock)
+    with suppress(UpstreamFailed), settlement.follow(make_call(clock)) as record:
+        record.planned(PLAN)
+        record.dispatched(PLAN, GivenPermit(reserved=(5_000, 1.0, 700, 1)))
+        record.fell_back(PLAN.model)
+        raise UpstreamFailed("broken")
+    assert ledger.event.cause is Cause.UPSTREAM_ERROR
+    assert (ledger.event.nano_aiu, ledger.event.premium_requests, ledger.event.usage_unknown) == (None, 0.0, False)
+
+
 def test_an_answer_that_was_left_early_counts_as_what_it_was_seen_to_write(clock: FakeClock) -> None:
     """Anthropic tells the input first: that is not all that the call took."""
     meter = Meter(Usage(input_tokens=5, output_tokens=1))

@@ -23,3 +23,18 @@ def test_every_probe_is_asked_and_reported_in_order() -> None:
 
 def test_without_conditions_one_is_ready() -> None:
     assert asyncio.run(Health({}).check()) == []
+
+
+def test_a_warning_is_shown_after_the_conditions_and_keeps_nobody_from_being_ready() -> None:
+    async def well() -> str | None:
+        return None
+
+    async def odd() -> str | None:
+        return "an alias has no model"
+
+    health = Health({"a": well}, warnings={"b": odd, "c": well})
+    assert asyncio.run(health.check()) == [
+        Check("a", True),
+        Check("b", True, "an alias has no model"),
+        Check("c", True),
+    ]

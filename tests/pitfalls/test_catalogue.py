@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from copilot_api.config.settings import Exposure
 from copilot_api.errors import UpstreamCut, UpstreamQuotaExceeded, UpstreamRateLimited
-from copilot_api.gateway.plan import Plan, make_plan
+from copilot_api.gateway.plan import Plan, choose, make_plan
 from copilot_api.gateway.relay import relay_whole
 from copilot_api.gateway.surface import Route, Surface
 from copilot_api.gateway.surfaces import CHAT_SURFACE, GEMINI_SURFACE, MESSAGES_SURFACE, RESPONSES_SURFACE
@@ -82,7 +83,8 @@ STREAMS = {"chat": CHAT_STREAM, "responses": RESPONSES_STREAM, "messages": MESSA
 def plan(client: str, upstream: str, **fields: Any) -> Plan:
     surface, body = BODIES[client]
     request = surface.parse_request(json.dumps({**body, **fields}).encode(), Envelope(model="m"))
-    return make_plan(request, surface, make_key(), Catalog([make_model("m", ENDPOINTS[upstream])]), {})
+    choice = choose("m", make_key(), Catalog([make_model("m", ENDPOINTS[upstream])]), Exposure())
+    return make_plan(request, surface, choice, choice.models[0])
 
 
 def streamed(client: str, upstream: str, **fields: Any) -> bytes:

@@ -16,9 +16,10 @@ from sqlalchemy import inspect, text
 from copilot_api.audit.log import AuditLog
 from copilot_api.errors import StorageUnavailable
 from copilot_api.keys.models import KeyPolicy
+from copilot_api.storage.catalogs import SqlCatalogRepository
 from copilot_api.storage.database import Database
 from copilot_api.storage.keys import SqlKeyRepository
-from copilot_api.storage.migrate import OURS, Migrations, SchemaTooNew, upgrade
+from copilot_api.storage.migrate import OURS, Migrations, SchemaTooNew, find_version, upgrade
 from copilot_api.storage.schema import metadata
 from copilot_api.storage.sqlite import open_sqlite
 from copilot_api.storage.stops import SqlStopRepository
@@ -77,6 +78,14 @@ def test_the_program_knows_all_its_revisions_in_order() -> None:
     assert tuple(revision.revision for revision in script.walk_revisions())[::-1] == OURS.revisions
 
 
+def test_the_revision_of_a_database_can_be_told(database: Database) -> None:
+    assert find_version(database) is None
+    migrate_to(database, "0002")
+    assert find_version(database) == "0002"
+    upgrade(database)
+    assert find_version(database) == OURS.revisions[-1]
+
+
 def test_an_older_database_is_copied_first_then_migrated(database: Database, tmp_path: Path) -> None:
     upgrade(database, make_migrations(tmp_path / "old", "one"))
     kept = upgrade(database, make_migrations(tmp_path / "new", "one", "two"))
@@ -129,6 +138,7 @@ def test_what_an_older_version_stored_is_kept_and_counts(database: Database, tmp
     (key,) = SqlKeyRepository(database, audit).list_keys()
     assert key.policy == KeyPolicy(models=("gpt-5-mini",))
     assert SqlStopRepository(database, audit).find_stop("default") is None
+    assert SqlCatalogRepository(database).find_latest() is None
     assert usage.add_events([msgspec.structs.replace(event, request_id="req_2", would_limit="rpm")]) == 1
 
 
@@ -137,7 +147,7 @@ def test_the_older_version_finds_its_copy_as_it_was(database: Database, tmp_path
     with database.begin() as connection:
         connection.exec_driver_sql(OLD_EVENT)
     kept = upgrade(database)
-    assert kept == tmp_path / "copilot-api.db.before-0002"
+    assert kept == tmp_path / "copilot-api.db.before-0004"
     copy = open_sqlite(kept)
     assert "identity_stops" not in tables(copy)
     assert upgrade(copy, OLDER) is None, "there is nothing to do for it"
@@ -149,7 +159,7 @@ def test_the_older_version_finds_its_copy_as_it_was(database: Database, tmp_path
 def test_the_older_version_refuses_what_is_migrated(database: Database) -> None:
     """It would store events without what budgets go by."""
     upgrade(database)
-    with pytest.raises(SchemaTooNew, match="0002"):
+    with pytest.raises(SchemaTooNew, match="0004"):
         upgrade(database, OLDER)
 
 

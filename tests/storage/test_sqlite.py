@@ -1,5 +1,7 @@
 import os
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -8,6 +10,7 @@ from sqlalchemy import text
 
 from copilot_api.config.paths import DataDirectoryUnusable
 from copilot_api.errors import StorageUnavailable
+from copilot_api.storage.migrate import upgrade
 from copilot_api.storage.sqlite import open_sqlite
 from tests.stored import Stored
 
@@ -98,7 +101,7 @@ def test_a_file_that_is_no_database_is_named_as_the_trouble(tmp_path: Path) -> N
 def test_a_place_where_no_file_can_be_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(StorageUnavailable, match="cannot be opened"):
         open_sqlite(tmp_path / "missing" / "copilot-api.db")
-    with pytest.raises(StorageUnavailable, match="cannot be opened"):
+    with pytest.raises(StorageUnavailable, match="not a regular file"):
         open_sqlite(tmp_path)
 
 
@@ -146,3 +149,21 @@ def test_a_locked_database_is_unavailable_not_broken(stored: Stored) -> None:
         with impatient.begin():
             pass
         impatient.close()
+
+
+def test_opening_it_again_in_the_same_process_takes_no_lock_away(tmp_path: Path) -> None:
+    """POSIX drops a process's locks on a file when any descriptor of it is closed; then the next to leave is the last."""
+    path = tmp_path / "ours.db"
+    first = open_sqlite(path)
+    try:
+        upgrade(first)
+        with first.connect() as connection:
+            connection.exec_driver_sql("SELECT 1 FROM api_keys")
+            open_sqlite(path).close()
+            program = (
+                f"import sqlite3; c = sqlite3.connect({str(path)!r}); c.execute('SELECT 1 FROM api_keys'); c.close()"
+            )
+            subprocess.run([sys.executable, "-c", program], check=True)
+            assert path.with_name("ours.db-wal").exists()
+    finally:
+        first.close()

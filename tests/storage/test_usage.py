@@ -7,7 +7,7 @@ import pytest
 
 from copilot_api.admission.budget import NOTHING
 from copilot_api.usage.models import Cause, UsageEvent
-from copilot_api.usage.repository import Group
+from copilot_api.usage.repository import Group, Traffic
 from tests.stored import Stored
 
 START = datetime(2026, 7, 1, tzinfo=UTC)
@@ -243,3 +243,93 @@ def test_asking_what_was_spent_uses_an_index(stored: Stored) -> None:
         assert "ix_usage_events_key_id_at" in plan
         plan = str(connection.execute(statement + " AND identity_id IS NOT NULL").fetchall())
         assert "ix_usage_events_at" in plan
+
+
+# What the keys used of the models ---------------------------------------------------------------------------------
+
+
+def named(number: int, **fields: Any) -> UsageEvent:
+    """A call of `key_a` that named the model `fast`, and went to `gpt-5-mini`."""
+    values = {"model": "fast", "upstream_model": "gpt-5-mini", "endpoint": "/v1/responses", **fields}
+    return sent(number, **values)
+
+
+def test_traffic_is_added_up_by_key_name_endpoint_and_model(stored: Stored) -> None:
+    tokens = {"input_tokens": 10, "output_tokens": 3, "cache_read_tokens": 2, "cache_write_tokens": 1, "nano_aiu": 100}
+    others = [{"key_id": "key_b"}, {"model": "slow"}, {"endpoint": "/v1/messages"}, {"upstream_model": "gpt-4.1"}]
+    stored.usage.add_events([named(number, **tokens) for number in range(3)])
+    stored.usage.add_events([named(number, **other) for number, other in enumerate(others, start=3)])
+    traffic = {
+        (row.key_id, row.model, row.endpoint, row.upstream_model): row for row in stored.usage.traffic(START, END)
+    }
+    assert len(traffic) == 5
+    assert traffic["key_a", "fast", "/v1/responses", "gpt-5-mini"] == Traffic(
+        key_id="key_a",
+        model="fast",
+        endpoint="/v1/responses",
+        upstream_model="gpt-5-mini",
+        requests=3,
+        measured_requests=3,
+        input_tokens=30,
+        output_tokens=9,
+        cache_read_tokens=6,
+        cache_write_tokens=3,
+        nano_aiu=300,
+    )
+
+
+def test_where_nothing_is_there_is_no_traffic(stored: Stored) -> None:
+    assert stored.usage.traffic(START, END) == []
+
+
+def test_traffic_is_of_the_period_from_its_first_moment_to_before_its_last(stored: Stored) -> None:
+    instant = timedelta(microseconds=1)
+    moments = [START - instant, START, END - instant, END]
+    stored.usage.add_events([named(number, at=at) for number, at in enumerate(moments)])
+    assert [row.requests for row in stored.usage.traffic(START, END)] == [2]
+
+
+@pytest.mark.parametrize("cause", [Cause.MODEL_NOT_FOUND, Cause.MODEL_NOT_ALLOWED])
+def test_a_call_that_was_refused_for_its_model_is_traffic_of_no_model(stored: Stored, cause: Cause) -> None:
+    stored.usage.add_events([named(1, identity_id=None, upstream_model=None, cause=cause, status=404)])
+    (row,) = stored.usage.traffic(START, END)
+    assert (row.model, row.upstream_model, row.requests) == ("fast", None, 1)
+    assert (row.measured_requests, row.input_tokens, row.nano_aiu) == (0, 0, None)
+
+
+def test_a_call_that_was_refused_for_another_reason_is_no_traffic(stored: Stored) -> None:
+    """It would be refused again, whatever the name means."""
+    causes = set(Cause) - {Cause.MODEL_NOT_FOUND, Cause.MODEL_NOT_ALLOWED}
+    stored.usage.add_events(
+        [named(number, identity_id=None, cause=cause, status=400) for number, cause in enumerate(sorted(causes))]
+    )
+    stored.usage.add_events([named(97, model=None), named(98, key_id=None)])
+    assert stored.usage.traffic(START, END) == []
+
+
+def test_a_call_that_went_upstream_is_traffic_however_it_ended(stored: Stored) -> None:
+    stored.usage.add_events([named(number, cause=cause) for number, cause in enumerate(Cause)])
+    assert [row.requests for row in stored.usage.traffic(START, END)] == [len(Cause)]
+
+
+def test_traffic_tells_calls_of_unknown_usage_from_those_that_were_measured(stored: Stored) -> None:
+    """What was set aside for them is no measure of what they used."""
+    unknown = {"usage_unknown": True, "estimated_tokens": 99, "nano_aiu": 99, "nano_aiu_estimated": True}
+    stored.usage.add_events([named(1, input_tokens=5, nano_aiu=7), named(2, **unknown), named(3, nano_aiu=None)])
+    (row,) = stored.usage.traffic(START, END)
+    assert (row.requests, row.measured_requests, row.input_tokens, row.nano_aiu) == (3, 2, 5, 7)
+
+
+def test_absurd_numbers_keep_no_traffic_from_being_known(stored: Stored) -> None:
+    stored.usage.add_events([named(number, input_tokens=10**30, nano_aiu=10**30) for number in range(3)])
+    (row,) = stored.usage.traffic(START, END)
+    assert (row.input_tokens, row.nano_aiu) == (3 * 2**63, 3 * 2**63)
+
+
+def test_asking_for_traffic_uses_an_index(stored: Stored) -> None:
+    with closing(sqlite3.connect(stored.directory.database)) as connection:
+        statement = (
+            "EXPLAIN QUERY PLAN SELECT count(*) FROM usage_events WHERE at >= 1 AND at < 2 AND key_id IS NOT NULL"
+        )
+        plan = str(connection.execute(statement + " GROUP BY key_id, model, endpoint, upstream_model").fetchall())
+        assert "ix_usage_events_at" in plan, plan

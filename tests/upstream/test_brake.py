@@ -434,3 +434,16 @@ def test_slots_and_pauses_stay_in_bounds(most: int, happenings: list[tuple[str, 
         assert 0.0 <= watched.brake.hold_seconds(watched.now) <= MAX_HOLD_SECONDS
         assert watched.slots - last[1] <= 1 + (watched.now - last[0]) / RECOVERY_SECONDS
         last = (watched.now, watched.slots)
+
+
+def test_other_slots_are_there_from_now_on(watched: Watched) -> None:
+    brake = watched.brake
+    brake.resize(4, watched.now)
+    assert watched.slots == 4
+    brake.resize(10, watched.now)
+    assert watched.slots == 10
+    watched.limited()
+    brake.resize(20, watched.now)
+    assert watched.slots == 5, "a brake that is on stays on"
+    brake.resize(3, watched.now)
+    assert watched.slots == 3

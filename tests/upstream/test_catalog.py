@@ -268,3 +268,19 @@ def test_a_refused_token_is_renewed() -> None:
             assert github.bearers == ["tid=0", "tid=1"]
 
     run_virtually(test)
+
+
+def test_each_reading_that_succeeds_is_told_as_it_came_and_as_it_was_understood() -> None:
+    async def test(clock: VirtualClock) -> None:
+        github = ScriptedGitHub(["old"], UpstreamFailed("it is down"), ["new"])
+        told: list[tuple[dict[str, Any], Catalog]] = []
+        keeper = CatalogKeeper(
+            github, FixedSessions(github, clock), on_read=lambda document, catalog: told.append((document, catalog))
+        )
+        reading = asyncio.get_running_loop().create_task(keeper.run())
+        await asyncio.sleep(REFRESH_SECONDS + RETRY_SECONDS + 2)
+        assert [document for document, _ in told] == [{"data": [{"id": "old"}]}, {"data": [{"id": "new"}]}]
+        assert told[-1][1] is keeper.current
+        reading.cancel()
+
+    run_virtually(test)

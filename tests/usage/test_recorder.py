@@ -25,7 +25,7 @@ from copilot_api.usage import recorder as recorder_module
 from copilot_api.usage.journal import BEGIN, END, JournalWriter, adopt_segments, render_record
 from copilot_api.usage.models import Cause, UsageEvent
 from copilot_api.usage.recorder import BATCH_EVENTS, MAX_BACKLOG, UsageRecorder, last_used_store
-from copilot_api.usage.repository import Group, UsageTotals
+from copilot_api.usage.repository import Group, Traffic, UsageTotals
 from tests.fakes import FakeClock
 from tests.stored import Stored, open_stored
 
@@ -56,6 +56,9 @@ class MemoryUsage:
             return new
 
     def list_events(self, since: datetime, until: datetime, key_id: str | None = None) -> Iterator[UsageEvent]:
+        raise NotImplementedError
+
+    def traffic(self, since: datetime, until: datetime) -> list[Traffic]:
         raise NotImplementedError
 
     def totals(self, since: datetime, until: datetime, group: Group, key_id: str | None = None) -> list[UsageTotals]:

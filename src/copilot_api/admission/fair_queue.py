@@ -181,7 +181,7 @@ class FairQueue:
     """See the module."""
 
     def __init__(self, max_length: int) -> None:
-        self._max_length = max_length
+        self.max_length = max_length
         self._remembered = _REMEMBERED
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
         self._in_line: dict[str, _Account] = {}
@@ -212,7 +212,7 @@ class FairQueue:
         Get in line. When it is full the newest of the key with the most places for its weight gives up its own, a batch
         one if it has any, and is returned too. Raises `QueueOverflow` where that key would be the newcomer's.
         """
-        pushed_out = self._make_room(flow, weight) if len(self) >= self._max_length else None
+        pushed_out = self._make_room(flow, weight) if len(self) >= self.max_length else None
         account = self._in_line[flow] = self._open(flow, weight, now)
         waiting = Waiting(flow, weight, is_batch, now, next(self._serial))
         self._lines[is_batch].add(waiting, account.standings[is_batch])

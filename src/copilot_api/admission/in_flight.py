@@ -64,6 +64,13 @@ class Slots:
         self._uncharged: dict[Slot, None] = {}
         self._timer: asyncio.TimerHandle | None = None
 
+    def resize(self, most: int, *, queue_seconds: float, max_waiting: int) -> None:
+        """Other bounds from now on; nobody who has a slot or a place loses it."""
+        self.brake.resize(most, self._clock.monotonic())
+        self.queue_seconds = queue_seconds
+        self._max_waiting = self._queue.max_length = max_waiting
+        self.pump()
+
     @property
     def waiting(self) -> int:
         """How many calls are in line."""

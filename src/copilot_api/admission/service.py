@@ -57,6 +57,10 @@ class Permit:
         """This is what the call took."""
         self._quotas.settle(self._reservation, actual)
 
+    def give_up(self) -> None:
+        """The call is to be counted as if it had never been let in."""
+        self._quotas.cancel(self._reservation)
+
 
 class Admission:
     """Hands out permits."""
@@ -101,8 +105,8 @@ class Admission:
     async def _wait_gap(self, gap: MinimumGap) -> None:
         """One after the other; who leaves takes no turn."""
         async with self._gap_turn:
-            while (pause := gap.take(self.clock.monotonic())) > 0:
-                await asyncio.sleep(pause)  # noqa: ASYNC110 -- what is waited for is the time
+            while (pause := gap.take(self.clock.monotonic())) > 0:  # noqa: ASYNC110 -- it is time that is waited for
+                await asyncio.sleep(pause)
 
     def end_turn(self, slot: Slot, error: BaseException | None) -> None:
         """The call is over. Of one that was broken off Copilot learns a moment later, and counts it until then."""

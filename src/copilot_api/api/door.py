@@ -42,7 +42,7 @@ class Door:
         self._trusted = trusted
         self._keys = keys
         self._clock = clock
-        self._is_open = is_open
+        self.is_open = is_open
         self._is_local = is_local
         self._clients: dict[bytes, str] = {}
         self._everybody = ApiKey("anonymous", "anonymous", Tier.CLIENT, "", clock.now())
@@ -94,7 +94,7 @@ class Door:
         if self._keys.needs_refresh():
             await self._keys.refresh()
         secret, now = find_secret(head), self._clock.now()
-        if self._is_open and not secret.startswith("sk-cap-"):
+        if self.is_open and not secret.startswith("sk-cap-"):
             refuse_foreign_page(head, is_local=self._is_local)
             return self._everybody, now
         return self._keys.authenticate(secret, now), now

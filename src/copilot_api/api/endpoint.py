@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from copilot_api.api.door import Door
 from copilot_api.api.errors import OPENAI, ErrorForm, new_request_id
 from copilot_api.api.http_exchange import EXCHANGE, Exchange, Receive, Scope, Send
-from copilot_api.api.intake import RequestHead, is_batch, read_body
+from copilot_api.api.intake import IntakeLimits, RequestHead, is_batch, read_body
 from copilot_api.clock import Clock
 from copilot_api.errors import GatewayError, InternalError, Rate, ShuttingDown
 from copilot_api.gateway.call import Call
@@ -49,7 +49,7 @@ class Endpoint:
         clock: Clock,
         observe: Observer,
         *,
-        max_body_bytes: int,
+        limits: IntakeLimits,
         errors: ErrorForm = OPENAI,
         read_envelope: ReadEnvelope = _no_envelope,
         exchange: Exchanging | None = None,
@@ -62,7 +62,7 @@ class Endpoint:
         self._gateway = gateway
         self._clock = clock
         self._observe = observe
-        self._max_body_bytes = max_body_bytes
+        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -76,7 +76,7 @@ class Endpoint:
             client=self._door.client(head),
             arrived_at=self._clock.now(),
             began=self._clock.monotonic(),
-            read_body=lambda: read_body(receive, head, self._max_body_bytes, exchange),
+            read_body=lambda: read_body(receive, head, self._limits.max_body_bytes, exchange),
             envelope=self._read_envelope(scope, head),
             is_batch=is_batch(head),
         )

@@ -11,7 +11,7 @@ async def healthz(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 class Readiness:
-    """`/readyz`. It names no secret and no account, so it needs no key."""
+    """`/readyz`. It names no secret and no account, so it needs no key. A check that is ok may have a reason too."""
 
     def __init__(self, health: Health) -> None:
         self._health = health

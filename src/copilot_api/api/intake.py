@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from copilot_api.api.http_exchange import Exchange, Receive, Scope
@@ -43,6 +44,13 @@ Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 
 RequestHead = dict[bytes, bytes]
 """A request's headers by name in lower case; of a repeated one the last."""
+
+
+@dataclass(slots=True)
+class IntakeLimits:
+    """Bounds on what clients send. They may change: a body goes by those in force when its reading began."""
+
+    max_body_bytes: int
 
 
 def find_secret(head: RequestHead) -> str:

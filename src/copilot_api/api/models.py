@@ -9,7 +9,7 @@ from copilot_api.api.door import Door
 from copilot_api.api.errors import is_google
 from copilot_api.api.http_exchange import Receive, Scope, Send
 from copilot_api.api.responses import send_json
-from copilot_api.config.settings import Aliases
+from copilot_api.config.settings import Exposure
 from copilot_api.errors import ModelNotFound
 from copilot_api.gateway.plan import list_models
 from copilot_api.protocols.gemini import model_list as gemini_model_list
@@ -35,10 +35,10 @@ GEMINI_FORM = ListForm(gemini_model_list.render_model_list, gemini_model_list.re
 class ModelList:
     """The list, in the form of whoever asks."""
 
-    def __init__(self, door: Door, catalog: CatalogKeeper, aliases: Aliases) -> None:
+    def __init__(self, door: Door, catalog: CatalogKeeper, exposure: Callable[[], Exposure]) -> None:
         self._door = door
         self._catalog = catalog
-        self._aliases = aliases
+        self._exposure = exposure
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -46,14 +46,15 @@ class ModelList:
         key = await self._door.authenticate(head, scope)
         form = GEMINI_FORM if scope["path"].startswith("/v1beta") or is_google(head) else SHARED_FORM
         await self._catalog.wait_known(CATALOG_PATIENCE_SECONDS)
-        models = list_models(self._catalog.current, key, self._aliases)
+        exposure = self._exposure()
+        models = list_models(self._catalog.current, key, exposure)
         rest = scope["state"].get("rest")
         if rest is None:
             await send_json(send, form.render_list(models))
             return
         name = urllib.parse.unquote(rest)
         found = self._catalog.current.find(name)
-        wanted = {name} if name in self._aliases or found is None else {name, found.id}
+        wanted = {name} if name in exposure.aliases or found is None else {name, found.id}
         for model in models:
             if model.id in wanted:
                 await send_json(send, form.render_one(model))

@@ -15,6 +15,10 @@ _MODEL_PREFIXES = ("/v1/models/", "/models/")
 _GEMINI_PREFIX = "/v1beta/models/"
 
 
+async def _without_file(scope: Scope, receive: Receive, send: Send) -> None:
+    raise RouteNotFound("this gateway does not keep its settings in a file")
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoints:
     """What the table leads to."""
@@ -31,6 +35,8 @@ class Endpoints:
     token: Application
     healthz: Application
     readyz: Application
+    config: Application = _without_file
+    config_preview: Application = _without_file
 
 
 class Router:
@@ -38,11 +44,14 @@ class Router:
 
     def __init__(self, endpoints: Endpoints) -> None:
         models = answering_errors(endpoints.models)
+        config, preview = answering_errors(endpoints.config), answering_errors(endpoints.config_preview)
         table: dict[str, Methods] = {
             "/": {"GET": index, "HEAD": index},
             "/healthz": {"GET": endpoints.healthz, "HEAD": endpoints.healthz},
             "/readyz": {"GET": endpoints.readyz, "HEAD": endpoints.readyz},
             "/v1beta/models": {"GET": models, "HEAD": models},
+            "/admin/api/config": {"GET": config, "PUT": config},
+            "/admin/api/config/preview": {"POST": preview},
         }
         for path, methods in {
             "/chat/completions": {"POST": endpoints.chat},
@@ -125,6 +134,9 @@ async def index(scope: Scope, receive: Receive, send: Send) -> None:
             "GET /v1beta/models",
             "GET /usage",
             "GET /token",
+            "GET /admin/api/config",
+            "PUT /admin/api/config",
+            "POST /admin/api/config/preview",
             "GET /healthz",
             "GET /readyz",
         ],

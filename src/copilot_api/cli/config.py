@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from copilot_api.audit.log import AuditLog
+from copilot_api.cli.config_preview import preview_command
 from copilot_api.cli.options import json_option, option
 from copilot_api.cli.output import print_json, print_table
 from copilot_api.clock import SystemClock
@@ -283,3 +284,6 @@ def rollback(version: str, as_json: bool) -> None:
     else:
         click.echo(f"rolled back to {version}; changed: {', '.join(changed) or 'nothing but the layout'}")
     _print_notes(list_pending(stored.config))
+
+
+command.add_command(preview_command)

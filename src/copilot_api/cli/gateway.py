@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 
 import click
 
@@ -15,12 +17,16 @@ from copilot_api.audit.models import Action, AuditEvent
 from copilot_api.cli.stores import local_actor
 from copilot_api.clock import SystemClock
 from copilot_api.config.paths import DataDirectory
+from copilot_api.config.reload import SettingsSource
+from copilot_api.config.schema import list_pending
 from copilot_api.config.settings import Settings
+from copilot_api.config.store import ConfigStore
 from copilot_api.keys.bootstrap import ensure_admin_key_in_file
 from copilot_api.keys.changes import KeyChanges
 from copilot_api.keys.service import KeyService
 from copilot_api.observability.events import Notice, Observer
 from copilot_api.observability.logs import LibraryLogs, Log
+from copilot_api.storage.catalogs import SqlCatalogRepository
 from copilot_api.storage.keys import SqlKeyRepository
 from copilot_api.storage.migrate import upgrade
 from copilot_api.storage.sqlite import open_sqlite
@@ -38,6 +44,7 @@ def prepared(
     directory: DataDirectory,
     identity: Identity | None,
     *,
+    source: SettingsSource | None = None,
     on_listening: Callable[[str], None] = lambda _: None,
 ) -> Generator[Surroundings]:
     """Everything that a gateway needs around it, closed again at the end."""
@@ -68,19 +75,55 @@ def prepared(
                 pass
 
         usage = SqlUsageRepository(database)
+        if source is not None:
+            for name in list_pending(source.config):
+                log(Notice(f"config.json: {name} has no effect in this version"))
+            source.observe, source.guard = log, partial(_guard_opening, audit, log)
         yield Surroundings(
             directory=directory,
-            storage=Storage(keys, repository, usage, usage, SqlStopRepository(database, audit), probe),
+            storage=Storage(
+                keys,
+                repository,
+                usage,
+                usage,
+                SqlStopRepository(database, audit),
+                SqlCatalogRepository(database),
+                probe,
+            ),
             identity=identity,
             clock=clock,
             observe=log,
             ask=ask_in_terminal,
+            source=source,
+            config_writer=_ConfigWriter(ConfigStore(directory.config, directory.config_history), audit),
             on_listening=on_listening,
         )
     finally:
         database.close()
         probing.close()
         logging.getLogger().removeHandler(handler)
+
+
+@dataclass(frozen=True, slots=True)
+class _ConfigWriter:
+    """The configuration file, for the admin API."""
+
+    store: ConfigStore
+    audit: AuditLog
+
+    def replace(self, content: bytes, expected: str | None, actor: str) -> str:
+        """See `ConfigWriter`."""
+        if expected is None:
+            expected = self.store.read_content()[1]
+        return self.store.replace(content, expected=expected, actor=actor, audit=self.audit).version_hash
+
+
+def _guard_opening(audit: AuditLog, observe: Observer, old: Settings, new: Settings) -> None:
+    """Authentication that is switched off while it runs is on record like a start without it."""
+    if new.is_open and not old.is_open:
+        detail: dict[str, object] = {"host": new.host, "port": new.port}
+        audit.append(AuditEvent(local_actor(), Action.STARTED_WITHOUT_AUTHENTICATION, new.host, detail))
+        observe(Notice("authentication is off: whoever reaches this address uses the Copilot account"))
 
 
 def ensure_admin_key(keys: KeyService, directory: DataDirectory, observe: Observer) -> None:

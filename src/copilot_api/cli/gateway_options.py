@@ -12,7 +12,7 @@ from copilot_api.config.binding import check_open_bind
 from copilot_api.config.environment import environment
 from copilot_api.config.loader import parse_budgets
 from copilot_api.config.schema import ConfigFile
-from copilot_api.config.settings import AdmissionLimits, ModelAlias, QueueSettings, Settings, UpstreamSettings
+from copilot_api.config.settings import AdmissionLimits, Exposure, ModelAlias, QueueSettings, Settings, UpstreamSettings
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
@@ -149,9 +149,20 @@ def make_settings(flags: GatewayFlags, config: ConfigFile) -> Settings:
         drain_seconds=flags.drain_seconds,
         tls_cert=flags.tls_cert,
         tls_key=flags.tls_key,
-        aliases={
-            name: ModelAlias(entry.upstream or name, entry.default_effort) for name, entry in config.models.items()
-        },
+        exposure=Exposure(
+            {
+                name: ModelAlias(
+                    entry.upstream or name,
+                    entry.default_effort,
+                    entry.enabled,
+                    tuple(entry.allowed_keys),
+                    tuple(entry.fallback),
+                )
+                for name, entry in config.models.items()
+            },
+            config.exposure == "listed",
+            config.default_model_alias,
+        ),
         upstream=UpstreamSettings(
             github_url=host("COPILOT_API_GITHUB_URL") or standard.github_url,
             github_api_url=host("COPILOT_API_GITHUB_API_URL") or standard.github_api_url,

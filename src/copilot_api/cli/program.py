@@ -25,10 +25,12 @@ _COMMANDS = {
     "auth": "Log in to GitHub and out again; show which identity is used.",
     "check-usage": "Show the Copilot quota and credits of the identity.",
     "keys": "Issue, list, change, rotate and revoke API keys.",
+    "models": "Show the models: aliases, prices, who may use them, and what Copilot has changed.",
     "config": "Look at the configuration file, check it, change it, and go back to an earlier version.",
     "usage": "Show who used how much, by key, model, client or day.",
     "resume": "Let calls go to GitHub Copilot again after the account was flagged.",
     "admin": "Get back in after a lock-out.",
+    "doctor": "Check everything that a gateway needs, and say how to mend what is wrong.",
     "debug": "Show versions, paths and what is configured; nothing secret.",
     "simulate": "Run the simulated GitHub Copilot alone.",
 }

@@ -10,6 +10,7 @@ from copilot_api import app
 from copilot_api.cli.gateway import prepared
 from copilot_api.config.binding import bind, shown_url
 from copilot_api.config.paths import DataDirectory
+from copilot_api.config.reload import SettingsSource
 from copilot_api.config.settings import Settings
 from copilot_api.simulator.options import SimulatorOptions
 from copilot_api.simulator.server import serve
@@ -22,6 +23,7 @@ def run_simulated(
     settings: Settings,
     directory: DataDirectory,
     *,
+    source: SettingsSource | None = None,
     on_listening: Callable[[str], None],
     options: SimulatorOptions | None = None,
 ) -> None:
@@ -40,7 +42,7 @@ def run_simulated(
             )
             identity = Identity(SIMULATED_TOKEN, CredentialSource.FLAG)
             here = replace(settings, upstream=upstream)
-            with prepared(here, directory, identity, on_listening=on_listening) as surroundings:
+            with prepared(here, directory, identity, source=source, on_listening=on_listening) as surroundings:
                 await app.serve(here, surroundings, sockets, url)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

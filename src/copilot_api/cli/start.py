@@ -11,8 +11,8 @@ from copilot_api.cli.gateway_options import GatewayFlags, gateway_options, make_
 from copilot_api.cli.options import option
 from copilot_api.config.binding import bind, shown_url
 from copilot_api.config.environment import environment
-from copilot_api.config.loader import load_config
 from copilot_api.config.paths import DataDirectory
+from copilot_api.config.reload import SettingsSource
 from copilot_api.config.settings import Settings
 from copilot_api.errors import BadRequest, NoCredential
 from copilot_api.upstream.identities import CredentialSource, Identity, parse_github_token
@@ -36,13 +36,15 @@ def command(*, claude_code: bool, show_token: bool, upstream: str, **flags: Any)
     """Run the gateway."""
     directory = DataDirectory.locate(environment())
     directory.prepare()
-    settings = make_settings(GatewayFlags(**flags), load_config(directory.config))
+    gateway_flags = GatewayFlags(**flags)
+    source = SettingsSource(directory.config, lambda config: make_settings(gateway_flags, config))
+    settings = source.current
     if settings.is_approval_manual and not ask_is_possible():
         raise click.UsageError("--manual asks in the terminal, and there is none")
     if upstream == "simulator":
         from copilot_api.cli.simulated import run_simulated
 
-        run_simulated(settings, directory, on_listening=_follow_up(claude_code))
+        run_simulated(settings, directory, source=source, on_listening=_follow_up(claude_code))
         return
     identity = find_identity(settings, directory)
     if identity is None and sys.stdin.isatty():
@@ -59,7 +61,7 @@ def command(*, claude_code: bool, show_token: bool, upstream: str, **flags: Any)
         click.echo(f"GitHub token: {identity.github_token}", err=True)
     sockets = bind(settings.host, settings.port)
     url = shown_url(settings.host, sockets[0].getsockname()[1], is_tls=settings.tls_cert is not None)
-    with prepared(settings, directory, identity, on_listening=_follow_up(claude_code)) as surroundings:
+    with prepared(settings, directory, identity, source=source, on_listening=_follow_up(claude_code)) as surroundings:
         app.run(settings, surroundings, sockets, url)
 
 

@@ -133,6 +133,16 @@ def open_private(path: Path, flags: int) -> int:
     return descriptor
 
 
+def check_private(path: Path) -> None:
+    """
+    Refuse a file of ours that is a link, no file, or somebody else's, or that others may read; without opening it.
+    """
+    found = path.lstat()
+    _check(path, found, is_directory=False)
+    if found.st_mode & 0o077:
+        path.chmod(0o600)
+
+
 def write_private(path: Path, content: bytes, *, before_rename: Callable[[], None] = lambda: None) -> None:
     """
     Write or replace a file of ours, whole or not at all, and on the disk when this returns.

@@ -29,9 +29,25 @@ class ModelAlias:
     """The model's id."""
     default_effort: str = ""
     """The reasoning effort of requests that name none; empty for the model's own."""
+    is_enabled: bool = True
+    allowed_keys: tuple[str, ...] = ("*",)
+    """Who may use it: ids, labels or visible prefixes of keys; `*` is everybody."""
+    fallback: tuple[str, ...] = ()
+    """The ids of the models that take its place, in this order, when it cannot answer."""
 
 
 Aliases = Mapping[str, ModelAlias]
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """Which models there are for clients, and by which names."""
+
+    aliases: Aliases = field(default_factory=dict[str, ModelAlias])
+    is_listed_only: bool = False
+    """Whether only the aliases are there, and not the rest of the catalog."""
+    default_alias: str = ""
+    """The alias that answers for names that nothing else goes by; empty for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,5 +91,5 @@ class Settings:
     queue: QueueSettings = field(default_factory=QueueSettings)
     trusted_proxies: tuple[str, ...] = ()
     """The networks whose word on a client's address (`X-Forwarded-For`) is believed."""
-    aliases: Aliases = field(default_factory=dict[str, ModelAlias])
+    exposure: Exposure = field(default_factory=Exposure)
     upstream: UpstreamSettings = field(default_factory=UpstreamSettings)

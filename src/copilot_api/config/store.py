@@ -43,7 +43,7 @@ _ABSENT: Any = object()
 class ConfigConflict(GatewayError):
     """The configuration file is no longer the one that a change is based on."""
 
-    number, code, status = 906, "config_conflict", 409
+    number, code, status = 109, "config_conflict", 409
     kind, cause = "invalid_request_error", "bad_request"
     hint = "read the configuration again, and repeat the change on top of it"
 

@@ -16,7 +16,7 @@ import msgspec
 from copilot_api.errors import BadRequest, GatewayError, ModelNotAllowed, ModelNotFound
 from copilot_api.gateway.call import Answer, Call
 from copilot_api.gateway.exchange import Gateway
-from copilot_api.gateway.plan import find_model
+from copilot_api.gateway.plan import choose
 from copilot_api.gateway.settlement import Record
 from copilot_api.keys.models import ApiKey
 from copilot_api.protocols.base import ModelTraits, Outgoing
@@ -73,7 +73,7 @@ class TokenCounts:
     async def _find_model(self, name: str, key: ApiKey) -> Model | None:
         """The model; None for one that nobody knows, which is counted all the same. Raises `ModelNotAllowed`."""
         try:
-            return find_model(name, key, await self._gateway.catalog(), self._gateway.aliases)
+            return choose(name, key, await self._gateway.catalog(), self._gateway.exposure).models[0]
         except ModelNotAllowed:
             raise
         except (ModelNotFound, GatewayError):

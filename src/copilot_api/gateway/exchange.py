@@ -3,12 +3,20 @@
 from copilot_api.admission.models import Ask
 from copilot_api.admission.service import Admission
 from copilot_api.clock import Clock
-from copilot_api.config.settings import Aliases
-from copilot_api.errors import GatewayError
+from copilot_api.config.settings import Exposure
+from copilot_api.errors import (
+    GatewayError,
+    OverBudget,
+    UpstreamFailed,
+    UpstreamQuotaExceeded,
+    UpstreamRateLimited,
+    UpstreamRefused,
+    UpstreamTimeout,
+)
 from copilot_api.gateway.call import Answer, Call
 from copilot_api.gateway.estimate import estimate_input, expect
 from copilot_api.gateway.lessons import Lessons
-from copilot_api.gateway.plan import Plan, make_plan
+from copilot_api.gateway.plan import ModelLacksEndpoint, Plan, choose, make_plan
 from copilot_api.gateway.relay import relay_stream, relay_whole
 from copilot_api.gateway.settlement import Record, Settlement
 from copilot_api.keys.models import ApiKey
@@ -19,6 +27,15 @@ from copilot_api.upstream.client import CopilotClient, UpstreamRequest
 from copilot_api.upstream.headers import INTENTS
 
 CATALOG_PATIENCE_SECONDS = 5.0
+_NEXT_MODEL = (
+    ModelLacksEndpoint,
+    OverBudget,
+    UpstreamFailed,
+    UpstreamQuotaExceeded,
+    UpstreamRateLimited,
+    UpstreamTimeout,
+)
+"""What has the next model of an alias try, while the caller has seen nothing of an answer."""
 MAX_MENDS = 3
 """How often a request is sent again without what the upstream refused."""
 
@@ -33,10 +50,11 @@ class Gateway:
         admission: Admission,
         upstream: CopilotClient,
         clock: Clock,
-        aliases: Aliases,
+        exposure: Exposure,
     ) -> None:
         self.settlement = settlement
-        self.aliases = aliases
+        self.exposure = exposure
+        """May be replaced while it runs: a call goes by the one that it found."""
         self.admission = admission
         self._catalog = catalog
         self._upstream = upstream
@@ -49,7 +67,23 @@ class Gateway:
         surface = call.surface
         request = surface.parse_request(body, call.envelope)
         record.received(request, len(body))
-        plan = make_plan(request, surface, key, await self.catalog(), self.aliases)
+        choice = choose(request.model, key, await self.catalog(), self.exposure)
+        last = choice.models[-1]
+        for model in choice.models:
+            try:
+                plan = make_plan(request, surface, choice, model)
+                await self._exchange(call, key, request, plan, body, record, answer)
+            except GatewayError as error:
+                if model is last or answer.has_events or not _is_reason_for_another(error):
+                    raise
+                record.fell_back(model)
+            else:
+                return
+
+    async def _exchange(
+        self, call: Call, key: ApiKey, request: ParsedRequest, plan: Plan, body: bytes, record: Record, answer: Answer
+    ) -> None:
+        """The same, with one model."""
         record.planned(plan)
         outgoing = plan.route.outgoing()
         answer.dropped = plan.route.dropped
@@ -83,6 +117,12 @@ class Gateway:
         input_tokens = estimate_input(body, has_images=request.has_images)
         least, likely = expect(input_tokens, request.output_limit, plan.premium_requests, prices)
         return Ask(call.request_id, key, plan.model.id, call.arrived_at, call.is_batch, least, likely)
+
+
+def _is_reason_for_another(error: GatewayError) -> bool:
+    """Whether another model may well do what this one cannot."""
+    is_gone = isinstance(error, UpstreamRefused) and (error.upstream_code or "").startswith("model_not")
+    return is_gone or isinstance(error, _NEXT_MODEL)
 
 
 class _Run:

@@ -3,7 +3,7 @@
 import msgspec
 from msgspec.structs import replace
 
-from copilot_api.config.settings import Aliases
+from copilot_api.config.settings import Exposure, ModelAlias
 from copilot_api.errors import GatewayError, ModelNotAllowed, ModelNotFound
 from copilot_api.gateway.surface import NativeRoute, Route, Surface, TranslatedRoute
 from copilot_api.gateway.upstreams import UPSTREAMS
@@ -32,37 +32,61 @@ class Plan(msgspec.Struct, frozen=True):
     """Whether the key may not use the model, and that is only observed."""
 
 
-def make_plan(request: ParsedRequest, surface: Surface, key: ApiKey, catalog: Catalog, aliases: Aliases) -> Plan:
-    """The plan for `request`. Raises what speaks against it."""
-    model = find_model(request.model, key, catalog, aliases)
-    alias = aliases.get(request.model)
+class Choice(msgspec.Struct, frozen=True):
+    """What a name means to a key."""
+
+    models: tuple[Model, ...]
+    """The model, and those that take its place when it cannot answer."""
+    alias: ModelAlias | None = None
+    is_out_of_scope: bool = False
+
+
+def make_plan(request: ParsedRequest, surface: Surface, choice: Choice, model: Model) -> Plan:
+    """The plan to have `request` answered by `model`, one of `choice`. Raises what speaks against it."""
     traits = model.traits
-    if alias is not None and alias.default_effort:
-        traits = replace(traits, default_effort=alias.default_effort)
+    if choice.alias is not None and choice.alias.default_effort:
+        traits = replace(traits, default_effort=choice.alias.default_effort)
     is_billed = request.initiator == "user"
     return Plan(
         model=model,
         route=_choose_route(request, surface, model, traits),
         premium_requests=model.multiplier if is_billed else 0.0,
-        is_out_of_scope=not is_allowed(model, request.model, key),
+        is_out_of_scope=choice.is_out_of_scope,
     )
 
 
-def find_model(name: str, key: ApiKey, catalog: Catalog, aliases: Aliases) -> Model:
-    """The model that `key` means by `name`. Raises what speaks against using it."""
-    alias = aliases.get(name)
-    model = catalog.find(name if alias is None else alias.upstream)
-    if model is None:
+def choose(name: str, key: ApiKey, catalog: Catalog, exposure: Exposure) -> Choice:
+    """The models that `key` means by `name`. Raises what speaks against using them."""
+    alias = exposure.aliases.get(name)
+    if alias is None and exposure.default_alias and not _is_exposed(name, catalog, exposure):
+        name = exposure.default_alias
+        alias = exposure.aliases.get(name)
+    if alias is None and not _is_exposed(name, catalog, exposure):
         raise ModelNotFound(f"there is no model '{name[:100]}'", param="model")
-    if not is_allowed(model, name, key) and not key.policy.observes("models"):
+    if alias is None:
+        names: tuple[str, ...] = (name,)
+    else:
+        if not alias.is_enabled:
+            raise ModelNotFound(f"the model '{name}' is switched off here", param="model")
+        names = (alias.upstream, *alias.fallback)
+    found = [model for model in map(catalog.find, names) if model is not None]
+    if not found:
+        raise ModelNotFound(f"there is no model '{name[:100]}'", param="model")
+    is_in_scope = is_allowed(found[0], name, key, alias)
+    if not is_in_scope and not key.policy.observes("models"):
         raise ModelNotAllowed(f"this key may not use the model '{name}'", param="model")
-    if not model.is_enabled:
+    enabled = tuple([model for model in found if model.is_enabled])
+    if not enabled:
         raise ModelNotFound(
             f"the model '{name}' is not enabled for this Copilot account",
             param="model",
             hint="the account's owner enables it in GitHub's Copilot settings",
         )
-    return model
+    return Choice(enabled, alias, not is_in_scope)
+
+
+def _is_exposed(name: str, catalog: Catalog, exposure: Exposure) -> bool:
+    return not exposure.is_listed_only and catalog.find(name) is not None
 
 
 def _choose_route(request: ParsedRequest, surface: Surface, model: Model, traits: ModelTraits) -> Route:
@@ -95,26 +119,42 @@ def _family(model: Model) -> str:
     return "openai" if model.traits.is_openai else "other"
 
 
-def is_allowed(model: Model, name: str, key: ApiKey) -> bool:
-    """Whether `key` may use `model`, called `name`."""
+def is_allowed(model: Model, name: str, key: ApiKey, alias: ModelAlias | None = None) -> bool:
+    """Whether `key` may use `model`, called `name`: by its own scope, and by what the name's entry says of keys."""
+    callers = ("*",) if alias is None else alias.allowed_keys
+    if "*" not in callers and not {key.id, key.label, key.prefix} & set(callers):
+        return False
     return key.policy.allows_model(name) or key.policy.allows_model(model.id)
 
 
-def list_models(catalog: Catalog, key: ApiKey, aliases: Aliases) -> list[ListedModel]:
+def list_models(catalog: Catalog, key: ApiKey, exposure: Exposure) -> list[ListedModel]:
     """What `key` can really use, aliases first: enabled, allowed, and spoken on an endpoint of this gateway."""
-    named = [(name, catalog.find(alias.upstream)) for name, alias in aliases.items()]
-    named += [(model.id, model) for model in catalog.models if model.id not in aliases]
+    names = list(exposure.aliases)
+    if not exposure.is_listed_only:
+        names += [model.id for model in catalog.models if model.id not in exposure.aliases]
+    listed: list[ListedModel] = []
+    for name in names:
+        try:
+            model = choose(name, key, catalog, exposure).models[0]
+        except GatewayError:
+            continue
+        if model.endpoints & _SERVED:
+            listed.append(
+                ListedModel(
+                    id=name,
+                    display_name=model.name if name == model.id else name,
+                    owned_by=model.vendor,
+                    max_input_tokens=model.traits.max_prompt_tokens,
+                    max_output_tokens=model.traits.max_output_tokens,
+                )
+            )
+    return listed
+
+
+def broken_aliases(exposure: Exposure, catalog: Catalog) -> list[str]:
+    """The aliases that nothing answers for: neither their model nor one that would take its place is in the catalog."""
     return [
-        ListedModel(
-            id=name,
-            display_name=model.name if name == model.id else name,
-            owned_by=model.vendor,
-            max_input_tokens=model.traits.max_prompt_tokens,
-            max_output_tokens=model.traits.max_output_tokens,
-        )
-        for name, model in named
-        if model is not None
-        and model.is_enabled
-        and model.endpoints & _SERVED
-        and (is_allowed(model, name, key) or key.policy.observes("models"))
+        name
+        for name, alias in exposure.aliases.items()
+        if alias.is_enabled and not any([catalog.find(model) for model in (alias.upstream, *alias.fallback)])
     ]

@@ -18,6 +18,7 @@ from copilot_api.gateway.plan import Plan
 from copilot_api.observability.events import CallEnded, Observer
 from copilot_api.observability.logs import strike_secrets
 from copilot_api.protocols.base import AnswerMeter, ParsedRequest
+from copilot_api.upstream.catalog import Model
 from copilot_api.upstream.identities import DEFAULT_IDENTITY
 from copilot_api.upstream.prices import Tariff
 from copilot_api.usage.models import Cause, UsageEvent
@@ -125,9 +126,9 @@ class Record:
 
     def planned(self, plan: Plan) -> None:
         """What is to be done; whether it may be is not known yet."""
-        self._plan = plan
-        if plan.is_out_of_scope:
+        if plan.is_out_of_scope and self._plan is None:
             self._note(("models",))
+        self._plan = plan
 
     def dispatched(self, plan: Plan, permit: Permit) -> None:
         """The call is admitted and goes upstream now. From here on it is in the ledger, whatever happens to us."""
@@ -145,6 +146,16 @@ class Record:
         event.usage_unknown = event.nano_aiu_estimated = True
         self._is_dispatched = True
         self._settlement.recorder.begin(event)
+
+    def fell_back(self, model: Model) -> None:
+        """That model could not answer, and another one is to: what was taken for it is given back."""
+        event = self._event
+        event.fallback_from = event.fallback_from or model.id
+        if self._permit is not None:
+            self._permit.give_up()
+        self._permit = self._meter = None
+        self._is_dispatched = event.usage_unknown = event.nano_aiu_estimated = False
+        event.nano_aiu, event.premium_requests, event.estimated_tokens = None, 0.0, 0
 
     def metered_by(self, meter: AnswerMeter) -> None:
         """Where the usage will be found."""

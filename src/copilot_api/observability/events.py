@@ -100,6 +100,43 @@ class CatalogRefreshFailed(Observation):
 
 
 @dataclass(frozen=True, slots=True)
+class CatalogDrifted(Observation):
+    """Copilot's models are not what they were at the last reading; `copilot-api models --drift` lists the changes."""
+
+    message: ClassVar[str] = "Copilot's models have changed"
+    count: int
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogStorageBroken(Observation):
+    """The database does not take the list of models; the gateway goes on with what it read."""
+
+    level: ClassVar[Level] = "warning"
+    message: ClassVar[str] = "Copilot's list of models cannot be stored now"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AliasBroken(Observation):
+    """None of an alias's models is in the catalog: calls to it are answered with 404."""
+
+    level: ClassVar[Level] = "warning"
+    message: ClassVar[str] = "an alias of config.json has no model at Copilot"
+    alias: str
+    upstream: str
+
+
+@dataclass(frozen=True, slots=True)
+class AliasRecovered(Observation):
+    """It has one again."""
+
+    message: ClassVar[str] = "an alias of config.json has a model at Copilot again"
+    alias: str
+    upstream: str
+
+
+@dataclass(frozen=True, slots=True)
 class UsageStorageBroken(Observation):
     """The database does not take usage events; they wait in the journal."""
 
@@ -177,6 +214,23 @@ class BudgetsUnknown(Observation):
 
     level: ClassVar[Level] = "warning"
     message: ClassVar[str] = "what was spent before cannot be read; budgets count without it for now"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigReloaded(Observation):
+    """A new config.json is in force."""
+
+    message: ClassVar[str] = "the new configuration is in force"
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigRejected(Observation):
+    """config.json cannot be used as it is; the last good one stays in force."""
+
+    level: ClassVar[Level] = "error"
+    message: ClassVar[str] = "config.json cannot be used; the last good configuration stays in force"
     reason: str
 
 

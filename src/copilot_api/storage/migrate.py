@@ -28,7 +28,7 @@ class Migrations:
     revisions: tuple[str, ...]
 
 
-OURS = Migrations(Path(__file__).with_name("migrations"), ("0001", "0002"))
+OURS = Migrations(Path(__file__).with_name("migrations"), ("0001", "0002", "0003", "0004"))
 
 
 def upgrade(database: Database, migrations: Migrations = OURS) -> Path | None:
@@ -45,9 +45,14 @@ def upgrade(database: Database, migrations: Migrations = OURS) -> Path | None:
         return kept
 
 
-def _is_current(database: Database, migrations: Migrations) -> bool:
+def find_version(database: Database) -> str | None:
+    """The revision that the database is at; None when it has no schema yet."""
     with database.connect() as connection:
-        version = _fetch_version(connection)
+        return _fetch_version(connection)
+
+
+def _is_current(database: Database, migrations: Migrations) -> bool:
+    version = find_version(database)
     if version is not None and version not in migrations.revisions:
         raise SchemaTooNew(f"the database has a schema that this version does not know: {version}")
     return version == migrations.revisions[-1]

@@ -88,6 +88,7 @@ usage_events = Table(
     Column("nano_aiu_estimated", Boolean, nullable=False, server_default=false()),
     Column("estimated_tokens", BigInteger, nullable=False, server_default="0"),
     Column("would_limit", Text),
+    Column("fallback_from", Text),
     Index(None, "at"),
     Index(None, "key_id", "at"),
 )
@@ -98,4 +99,25 @@ identity_stops = Table(
     Column("identity_id", String(40), primary_key=True),
     Column("at", Instant, nullable=False),
     Column("reason", Text, nullable=False),
+)
+
+catalog_snapshots = Table(
+    "catalog_snapshots",
+    metadata,
+    Column("identity_id", String(40), primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("document", Text, nullable=False),  # Copilot's own list of models, as JSON
+)
+
+catalog_changes = Table(
+    "catalog_changes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("identity_id", String(40), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("before", Text, nullable=False),
+    Column("after", Text, nullable=False),
+    Index(None, "identity_id", "at"),
 )

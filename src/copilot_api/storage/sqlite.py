@@ -5,6 +5,7 @@ Python's driver would begin transactions on its own, late and never IMMEDIATE; s
 they are begun here. https://docs.sqlalchemy.org/en/21/dialects/sqlite.html#pysqlite-serializable
 """
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -22,7 +23,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.dml import Insert
 
-from copilot_api.config.paths import open_private
+from copilot_api.config.paths import check_private, open_private
 from copilot_api.errors import StorageUnavailable
 from copilot_api.storage.database import Database
 
@@ -47,8 +48,14 @@ class SqliteBackend:
     def __init__(self, path: Path, busy_seconds: float) -> None:
         self._path = path
         # SQLite follows links, and its -wal and -shm files take the mode of the database: hence made and checked here.
+        # Only made, never opened: to close a descriptor would take away the locks of all other connections to the file
+        # that this process has, and the next program to leave would delete the log from under them.
         try:
-            os.close(open_private(path, os.O_RDWR | os.O_CREAT))
+            with suppress(FileExistsError):
+                os.close(open_private(path, os.O_RDWR | os.O_CREAT | os.O_EXCL))
+            check_private(path)
+            if not os.access(path, os.R_OK | os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         except OSError as error:
             raise StorageUnavailable(f"the database cannot be opened ({error.strerror}): {path}") from error
         self._reading = create_engine(

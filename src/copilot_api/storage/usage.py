@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Double, RowMapping, case, cast, func, or_, select
+from sqlalchemy import ColumnElement, Double, RowMapping, and_, case, cast, func, or_, select
 
 from copilot_api.admission.budget import Amounts
 from copilot_api.storage.database import Database
 from copilot_api.storage.instants import from_microseconds, to_microseconds
 from copilot_api.storage.schema import usage_events
 from copilot_api.usage.models import Cause, UsageEvent
-from copilot_api.usage.repository import Group, UsageTotals
+from copilot_api.usage.repository import Group, Traffic, UsageTotals
 
 _DAY = 86_400 * 1_000_000
 _PAGE_ROWS = 1_000
@@ -94,6 +94,22 @@ class SqlUsageRepository:
             charged, premium_requests, tokens, requests = connection.execute(statement).one()
         return (int(charged), float(premium_requests), int(tokens), int(requests))
 
+    def traffic(self, since: datetime, until: datetime) -> list[Traffic]:
+        """See `UsageRepository`."""
+        by = (_columns.key_id, _columns.model, _columns.endpoint, _went_to)
+        statement = (
+            select(
+                *by,
+                func.count().label("requests"),
+                func.sum(case((_is_measured, 1), else_=0)).label("measured_requests"),
+                *(func.sum(case((_is_measured, cast(_columns[name], Double)))).label(name) for name in _TRAFFIC_SUMS),
+            )
+            .where(*_in_period(to_microseconds(since), to_microseconds(until), None), _tells_of_the_model)
+            .group_by(*by)
+        )
+        with self._database.connect() as connection:
+            return [_parse_traffic(row) for row in connection.execute(statement).mappings()]
+
     def _insert(self, rows: list[tuple[object, ...]]) -> int:
         # SQLAlchemy writes the statement once and the driver takes the rows: what Core does to each of them costs more
         # than storing it, and this runs for every call that the gateway serves.
@@ -128,6 +144,18 @@ _SUMMED = (
 )
 
 
+_TRAFFIC_SUMS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "nano_aiu")
+_is_upstream = _columns.identity_id.is_not(None)
+_is_measured = and_(_is_upstream, _columns.usage_unknown.is_(False))
+_went_to = case((_is_upstream, _columns.upstream_model)).label("upstream_model")
+"""A call that was refused went to no model."""
+_tells_of_the_model = and_(
+    _columns.key_id.is_not(None),
+    _columns.model.is_not(None),
+    or_(_is_upstream, _columns.cause.in_([Cause.MODEL_NOT_FOUND.value, Cause.MODEL_NOT_ALLOWED.value])),
+)
+
+
 def _sum(name: str) -> ColumnElement[object]:
     return func.coalesce(func.sum(_columns[name]), 0).label(name)
 
@@ -156,6 +184,13 @@ def _parse_totals(row: RowMapping, group: Group) -> UsageTotals:
     if group is Group.DAY:
         values["group"] = from_microseconds(row["group"] * _DAY).date().isoformat()
     return UsageTotals(**values)
+
+
+def _parse_traffic(row: RowMapping) -> Traffic:
+    sums = {name: None if row[name] is None else int(row[name]) for name in _TRAFFIC_SUMS}
+    tokens = {name: sums[name] or 0 for name in _TRAFFIC_SUMS if name != "nano_aiu"}
+    values: dict[str, Any] = {**row, **sums, **tokens}
+    return Traffic(**values)
 
 
 def _storable(value: object) -> object:

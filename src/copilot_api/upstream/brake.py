@@ -65,7 +65,6 @@ class Brake:
     ) -> None:
         self.most = most
         """The slots when all is well."""
-        self._least = max(1, most // LEAST_SHARE)
         self.stop: Stop | None = None
         """Set while the identity is stopped."""
         self.strikes = 0
@@ -78,6 +77,12 @@ class Brake:
         self._last_start = -math.inf
         self._answers = 0
         self._failed: deque[bool] = deque(maxlen=WATCHED_OUTCOMES)
+
+    def resize(self, most: int, now: float) -> None:
+        """The operator wants so many slots when all is well."""
+        if self._slots == self.most or self._slots > most:
+            self._set(most, now)
+        self.most = most
 
     def slots(self, now: float) -> int:
         """How many calls may be under way."""
@@ -140,7 +145,7 @@ class Brake:
         if began < self._braked_at:
             return
         self._braked_at = now
-        slots = min(self._slots, max(self._least, self._slots // 2))  # after a stop there may be fewer than the least
+        slots = min(self._slots, max(1, self.most // LEAST_SHARE, self._slots // 2))
         if slots < self._slots:
             self._on_braked(slots, reason)
         self._set(slots, now)

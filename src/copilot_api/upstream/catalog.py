@@ -148,11 +148,18 @@ class CatalogKeeper:
     """The latest catalog, read again every ten minutes; the old one stays when that fails."""
 
     def __init__(
-        self, github: GitHub, sessions: CopilotSessions, *, on_failed: Callable[[GatewayError], None] = lambda _: None
+        self,
+        github: GitHub,
+        sessions: CopilotSessions,
+        *,
+        on_failed: Callable[[GatewayError], None] = lambda _: None,
+        on_read: Callable[[dict[str, Any], Catalog], None] = lambda _document, _catalog: None,
     ) -> None:
         self._github = github
         self._sessions = sessions
         self._on_failed = on_failed
+        self._on_read = on_read
+        """Is told each reading, as it came and as it was understood; it must not raise, nor block."""
         self._catalog: Catalog | None = None
         self.failure: GatewayError | None = None
         self._changed = asyncio.Event()
@@ -181,8 +188,10 @@ class CatalogKeeper:
         """Read and read again, for ever."""
         while True:
             try:
-                self._catalog = parse_catalog(await self._fetch())
+                document = await self._fetch()
+                self._catalog = parse_catalog(document)
                 self.failure = None
+                self._on_read(document, self._catalog)
             except GatewayError as error:
                 self.failure = error
                 self._on_failed(error)

@@ -72,3 +72,5 @@ class UsageEvent(msgspec.Struct, kw_only=True, omit_defaults=False):
     """What budgets count for a call whose usage is not known."""
     would_limit: str | None = None
     """The limits, with commas between them, that would have refused the call, were they not only observed."""
+    fallback_from: str | None = None
+    """The id of the model that the call was meant for, where another one took its place."""

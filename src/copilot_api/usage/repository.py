@@ -37,6 +37,33 @@ class UsageTotals:
     """Calls that a limit would have refused, were it not only observed."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """
+    Calls of one key that named one model on one endpoint and were answered by one model, added up.
+
+    Only what says something of the model counts: calls that went upstream, and those that got no further because the
+    name meant nothing to their key. What was refused for another reason (a limit, a budget, a mistake in the request)
+    is no use of a model, and would be refused again whatever the names mean.
+    """
+
+    key_id: str
+    model: str
+    """The name that the calls used."""
+    endpoint: str
+    upstream_model: str | None
+    """The id of the model that they went to; None for those that were refused for the model's sake."""
+    requests: int = 0
+    measured_requests: int = 0
+    """Those that went upstream and whose usage is known; the tokens and the charge are theirs."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    nano_aiu: int | None = None
+    """None where no charge is known."""
+
+
 class UsageRepository(Protocol):
     """
     Stores events and sums them up. Its methods block: call them from a thread.
@@ -54,4 +81,8 @@ class UsageRepository(Protocol):
 
     def totals(self, since: datetime, until: datetime, group: Group, key_id: str | None = None) -> list[UsageTotals]:
         """The sums of a period by group, in order of the groups."""
+        ...
+
+    def traffic(self, since: datetime, until: datetime) -> list[Traffic]:
+        """What the keys used of the models in a period, in no order."""
         ...

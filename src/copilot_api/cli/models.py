@@ -1,0 +1,255 @@
+"""
+`copilot-api models`: what clients can call, what stands behind it, and what Copilot has changed.
+
+From the catalog that the gateway stored and from config.json: it works beside a running gateway and without one.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import click
+
+from copilot_api.cli.options import MOMENT, json_option, option, resolve_moment
+from copilot_api.cli.output import Cell, print_json, print_table
+from copilot_api.cli.stores import Stores, open_stores, start_settings
+from copilot_api.config.environment import environment
+from copilot_api.config.loader import load_config
+from copilot_api.config.paths import DataDirectory
+from copilot_api.config.settings import Exposure, ModelAlias
+from copilot_api.errors import CatalogUnavailable, GatewayError
+from copilot_api.gateway.plan import broken_aliases, choose
+from copilot_api.keys.models import ApiKey
+from copilot_api.upstream.catalog import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, Catalog, Model
+from copilot_api.upstream.drift import CatalogChange
+from copilot_api.upstream.prices import TokenPrices
+
+MAX_CHANGES = 1000
+"""The most changes that are listed."""
+
+_ENDPOINTS = {CHAT: "chat", RESPONSES: "responses", MESSAGES: "messages", EMBEDDINGS: "embeddings"}
+_CAPTION = "price: credits for a million tokens in / out where Copilot says so, else premium requests a call (1x)"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One name that clients can use, or could."""
+
+    name: str
+    alias: ModelAlias | None
+    model: Model | None
+    """What answers for it now."""
+    notes: tuple[str, ...]
+    may_use: bool | None = None
+    """Whether the key that was asked about may use it."""
+
+
+@click.command("models")
+@option("--key", metavar="KEY", help="Say which of them this key may use: an id, a label or a visible prefix.")
+@option("--drift", is_flag=True, help="List what Copilot has changed instead, the newest first.")
+@option("--since", type=MOMENT, default="30d", show_default=True, help="With --drift: from when on.")
+@json_option
+def command(*, key: str | None, drift: bool, since: datetime | timedelta, as_json: bool) -> None:
+    """
+    Show the models: alias, model at Copilot, fallback, endpoints, price, and who may use it.
+
+    The list is the one that a gateway stored last, however it was configured since; it says how old it is.
+    """
+    if drift and key is not None:
+        raise click.UsageError("--key and --drift exclude each other")
+    with open_stores() as stores:
+        now = stores.clock.now()
+        if drift:
+            _print_drift(stores, resolve_moment(since, now), as_json=as_json)
+            return
+        exposure = start_settings(load_config(DataDirectory.locate(environment()).config)).exposure
+        found = stores.keys.get(key) if key is not None else None
+        stored = stores.catalogs.find_latest()
+        if stored is None:
+            raise _nothing_stored()
+        if found is not None and not found.is_valid_at(now):
+            click.echo(f"this key is not valid now, and may use nothing: {found.id} ({found.label})", err=True)
+        offers = list(list_offers(stored.parse(), exposure, found, now))
+    if as_json:
+        print_json(_render(offers, exposure, stored.at, now))
+    else:
+        _print_offers(offers, exposure, found)
+        click.echo(
+            f"\n{_CAPTION}\nas a gateway stored it {render_age(now - stored.at)} ago, {stored.at:%Y-%m-%d %H:%M} UTC"
+        )
+
+
+def list_offers(catalog: Catalog, exposure: Exposure, key: ApiKey | None, now: datetime) -> Iterator[Offer]:
+    """Every name, aliases first, with what speaks against using it."""
+    broken = set(broken_aliases(exposure, catalog))
+    names = list(exposure.aliases)
+    if not exposure.is_listed_only:
+        names += [model.id for model in catalog.models if model.id not in exposure.aliases]
+    for name in names:
+        alias = exposure.aliases.get(name)
+        model = _find_model(catalog, name, alias)
+        may_use = None if key is None else key.is_valid_at(now) and _may_use(name, key, catalog, exposure)
+        yield Offer(name, alias, model, tuple(_list_notes(name, alias, model, broken)), may_use)
+
+
+def render_age(age: timedelta) -> str:
+    """A length of time in words, roughly."""
+    seconds = max(0, int(age.total_seconds()))
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def _nothing_stored() -> CatalogUnavailable:
+    return CatalogUnavailable(
+        "no list of models is stored yet", hint="start the gateway once, it stores the list: copilot-api start"
+    )
+
+
+def _find_model(catalog: Catalog, name: str, alias: ModelAlias | None) -> Model | None:
+    """What answers: the first model of the entry that is there and enabled, else one that is there."""
+    wanted = (name,) if alias is None else (alias.upstream, *alias.fallback)
+    found = [model for model in map(catalog.find, wanted) if model is not None]
+    return next((model for model in found if model.is_enabled), found[0] if found else None)
+
+
+def _may_use(name: str, key: ApiKey, catalog: Catalog, exposure: Exposure) -> bool:
+    try:
+        choose(name, key, catalog, exposure)
+    except GatewayError:
+        return False
+    return True
+
+
+def _list_notes(name: str, alias: ModelAlias | None, model: Model | None, broken: set[str]) -> Iterator[str]:
+    if alias is not None and not alias.is_enabled:
+        yield "switched off"
+    elif name in broken:
+        yield "BROKEN: no such model"
+    if model is None:
+        return
+    if not model.is_enabled:
+        yield "DISABLED at GitHub"
+    if not model.endpoints & _ENDPOINTS.keys():
+        yield "not served here"
+    if alias is not None and model.id != alias.upstream and model.id in alias.fallback:
+        yield f"fallback {model.id} answers"
+
+
+# For people -------------------------------------------------------------------------------------------------------
+
+
+def _print_offers(offers: Sequence[Offer], exposure: Exposure, key: ApiKey | None) -> None:
+    columns = ["model", "upstream", "fallback", "speaks", "price", "who" if key is None else "may use", "note"]
+    rows = [_render_row(offer, exposure) for offer in offers]
+    kept = [place for place, name in enumerate(columns) if name not in _MAY_BE_EMPTY or any(row[place] for row in rows)]
+    if not rows:
+        click.echo("no model is exposed: config.json says 'listed' and has no models", err=True)
+        return
+    print_table([columns[place] for place in kept], [[row[place] for place in kept] for row in rows])
+
+
+_MAY_BE_EMPTY = {"upstream", "fallback", "note"}
+
+
+def _render_row(offer: Offer, exposure: Exposure) -> list[Cell]:
+    alias = offer.alias
+    notes = (*(("the default",) if offer.name == exposure.default_alias else ()), *offer.notes)
+    return [
+        offer.name,
+        alias.upstream if alias is not None and alias.upstream != offer.name else None,
+        ", ".join(alias.fallback) or None if alias is not None else None,
+        ", ".join(_list_endpoints(offer.model)) or None,
+        _render_price(offer.model),
+        _render_callers(alias) if offer.may_use is None else offer.may_use,
+        ", ".join(notes) or None,
+    ]
+
+
+def _list_endpoints(model: Model | None) -> list[str]:
+    return [] if model is None else [name for path, name in _ENDPOINTS.items() if path in model.endpoints]
+
+
+def _render_price(model: Model | None) -> str | None:
+    if model is None:
+        return None
+    if model.prices is not None:
+        return f"{model.prices.input / 1000:g} / {model.prices.output / 1000:g}"
+    return f"{model.multiplier:g}x"
+
+
+def _render_callers(alias: ModelAlias | None) -> str:
+    return "all" if alias is None or "*" in alias.allowed_keys else ", ".join(alias.allowed_keys) or "nobody"
+
+
+# For scripts ------------------------------------------------------------------------------------------------------
+
+
+def _render(offers: Sequence[Offer], exposure: Exposure, at: datetime, now: datetime) -> dict[str, object]:
+    return {
+        "at": at.isoformat(),
+        "age_seconds": max(0, int((now - at).total_seconds())),
+        "exposure": "listed" if exposure.is_listed_only else "catalog",
+        "default_model_alias": exposure.default_alias,
+        "models": [_render_offer(offer) for offer in offers],
+    }
+
+
+def _render_offer(offer: Offer) -> dict[str, object]:
+    alias, model = offer.alias, offer.model
+    document: dict[str, object] = {
+        "name": offer.name,
+        "upstream": offer.name if alias is None else alias.upstream,
+        "fallback": [] if alias is None else list(alias.fallback),
+        "answered_by": None if model is None else model.id,
+        "endpoints": [] if model is None else sorted(model.endpoints),
+        "prices": None if model is None or model.prices is None else _render_prices(model.prices),
+        "multiplier": None if model is None else model.multiplier,
+        "allowed_keys": ["*"] if alias is None else list(alias.allowed_keys),
+        "is_enabled": alias is None or alias.is_enabled,
+        "is_enabled_upstream": model is not None and model.is_enabled,
+        "notes": list(offer.notes),
+    }
+    return document if offer.may_use is None else {**document, "may_use": offer.may_use}
+
+
+def _render_prices(prices: TokenPrices) -> dict[str, float]:
+    """In credits for a million tokens."""
+    return {
+        "input": prices.input / 1000,
+        "output": prices.output / 1000,
+        "cache_read": prices.cache_read / 1000,
+        "cache_write": prices.cache_write / 1000,
+    }
+
+
+# Drift ------------------------------------------------------------------------------------------------------------
+
+
+def _print_drift(stores: Stores, since: datetime, *, as_json: bool) -> None:
+    if stores.catalogs.find_latest() is None:
+        raise _nothing_stored()
+    changes = stores.catalogs.list_changes(since, MAX_CHANGES)
+    if as_json:
+        print_json({"since": since.isoformat(), "changes": [_render_change(change) for change in changes]})
+    elif not changes:
+        click.echo(f"no change since {since:%Y-%m-%d %H:%M} UTC", err=True)
+    else:
+        rows = [
+            (f"{change.at:%Y-%m-%d %H:%M}", change.model, change.kind, change.before or None, change.after or None)
+            for change in changes
+        ]
+        print_table(("when (UTC)", "model", "change", "before", "after"), rows)
+    if len(changes) == MAX_CHANGES:
+        click.echo(f"these are the newest {MAX_CHANGES:,}; there may be more: give a later --since", err=True)
+
+
+def _render_change(change: CatalogChange) -> dict[str, str]:
+    return {
+        "at": change.at.isoformat(),
+        "model": change.model,
+        "kind": change.kind,
+        "before": change.before,
+        "after": change.after,
+    }

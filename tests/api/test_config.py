@@ -1,0 +1,349 @@
+"""`/admin/api/config`: the configuration for programs that hold an admin key."""
+
+import asyncio
+import hashlib
+import json
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from copilot_api.api.config import MAX_CONFIG_BYTES, ConfigApi, ConfigSource, ConfigWriter
+from copilot_api.api.door import Door
+from copilot_api.api.http_exchange import Receive, Scope, Send
+from copilot_api.api.routes import Endpoints, Router
+from copilot_api.config.loader import ConfigFile, ConfigInvalid, parse_config
+from copilot_api.config.settings import Exposure, ModelAlias, Settings
+from copilot_api.errors import BadRequest, CatalogUnavailable, StorageUnavailable
+from copilot_api.gateway.impact import ImpactQuery
+from copilot_api.keys.service import IssuedKey
+from copilot_api.upstream.catalog import Catalog
+from copilot_api.usage.models import Cause, UsageEvent
+from tests.api.wire import Reply, ask
+from tests.fakes import FakeClock
+from tests.gateway.calls import make_model
+from tests.stored import Stored
+
+PATH = Path("/data/config.json")
+CONFIG, PREVIEW = "/admin/api/config", "/admin/api/config/preview"
+CATALOG = Catalog([make_model("gpt-4.1"), make_model("gpt-5-mini")])
+
+
+def hash_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@dataclass
+class InForce:
+    """What is in force; a file is checked for what its form says, and for an alias `bad`."""
+
+    content: bytes = b"{}"
+    rejected: str | None = None
+    path: Path = PATH
+    checked_in: list[threading.Thread] = field(default_factory=list)
+
+    @property
+    def config(self) -> ConfigFile:
+        return parse_config(self.content, "config.json")
+
+    @property
+    def hash(self) -> str:
+        return hash_of(self.content)
+
+    @property
+    def current(self) -> Settings:
+        return self.check(self.content)
+
+    def check(self, content: bytes) -> Settings:
+        self.checked_in.append(threading.current_thread())
+        config = parse_config(content, "config.json")
+        if "bad" in config.models:
+            raise BadRequest("models.bad: no\nmodels.bad.upstream: no", hint="move the file away")
+        aliases = {name: ModelAlias(entry.upstream or name) for name, entry in config.models.items()}
+        return Settings(exposure=Exposure(aliases, config.exposure == "listed"))
+
+
+@dataclass
+class Writer:
+    """A file in memory, and who wrote it."""
+
+    content: bytes = b"{}"
+    written_by: list[str] = field(default_factory=list)
+    failure: Exception | None = None
+    written_in: list[threading.Thread] = field(default_factory=list)
+
+    def replace(self, content: bytes, expected: str | None, actor: str) -> str:
+        self.written_in.append(threading.current_thread())
+        if self.failure is not None:
+            raise self.failure
+        if expected is not None and expected != hash_of(self.content):
+            raise BadRequest("config.json was changed by somebody else in the meantime", status=409)
+        self.content = content
+        self.written_by.append(actor)
+        return hash_of(content)
+
+
+class Api:
+    """The endpoints behind the router, as an admin finds them."""
+
+    def __init__(self, door: Door, stored: Stored, clock: FakeClock, secret: str) -> None:
+        self.source, self.writer = InForce(), Writer()
+        self.secret = secret
+        self.catalog: Catalog | None = CATALOG
+        query = ImpactQuery(stored.keys, stored.usage)
+        api = ConfigApi(door, self.source, self.writer, query, self._find_catalog, clock)
+        names = dict.fromkeys(Endpoints.__dataclass_fields__, _nowhere)
+        self.router = Router(Endpoints(**{**names, "config": api.config, "config_preview": api.preview}))
+
+    async def _find_catalog(self) -> Catalog:
+        if self.catalog is None:
+            raise CatalogUnavailable("the list of Copilot's models is not known yet", retry_after=2.0)
+        return self.catalog
+
+    def call(self, path: str, method: str = "GET", body: bytes = b"", **headers: str) -> Reply:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        named.setdefault("authorization", f"Bearer {self.secret}")
+        return asyncio.run(ask(self.router, path, method=method, headers=named, body=body))
+
+    def put(self, config: Any, expected: str | None = "*") -> Reply:
+        body = config if isinstance(config, bytes) else json.dumps(config).encode()
+        return self.call(CONFIG, "PUT", body, **({} if expected is None else {"if_match": expected}))
+
+    def preview(self, config: Any) -> Reply:
+        body = config if isinstance(config, bytes) else json.dumps(config).encode()
+        return self.call(PREVIEW, "POST", body)
+
+
+async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:
+    raise NotImplementedError
+
+
+@pytest.fixture
+def api(door: Door, stored: Stored, clock: FakeClock, admin: IssuedKey) -> Api:
+    return Api(door, stored, clock, admin.secret)
+
+
+def code_of(reply: Reply) -> str:
+    """The code of an error in OpenAI's envelope, which holds the request id that the headers say."""
+    assert reply.headers is not None
+    error = reply.json["error"]
+    assert error.keys() >= {"message", "type", "param", "code"}
+    assert reply.headers["x-request-id"] in error["message"]
+    return str(error["code"])
+
+
+def test_the_doubles_are_what_the_api_asks_for() -> None:
+    source: ConfigSource = InForce()
+    writer: ConfigWriter = Writer()
+    assert source.path == PATH
+    assert writer is not None
+
+
+# Who may --------------------------------------------------------------------------------------------------------------
+
+EVERY = [(CONFIG, "GET"), (CONFIG, "PUT"), (PREVIEW, "POST")]
+
+
+@pytest.mark.parametrize(("path", "method"), EVERY)
+def test_only_an_admin_key_may(api: Api, client: IssuedKey, path: str, method: str) -> None:
+    refused = api.call(path, method, b"{}", authorization=f"Bearer {client.secret}", if_match="*")
+    assert (refused.status, code_of(refused)) == (403, "admin_required")
+    for header in ("", "Bearer sk-cap-" + "a" * 52, "Bearer something"):
+        refused = api.call(path, method, b"{}", authorization=header, if_match="*")
+        assert (refused.status, code_of(refused)) == (401, "invalid_api_key")
+    assert api.writer.written_by == []
+    assert api.source.checked_in == []
+
+
+@pytest.mark.parametrize(("path", "method"), EVERY)
+def test_without_authentication_an_admin_key_is_needed_all_the_same(
+    open_door: Door, stored: Stored, clock: FakeClock, path: str, method: str
+) -> None:
+    api = Api(open_door, stored, clock, "anything")
+    assert api.call(path, method, b"{}", if_match="*").status == 401
+    assert api.writer.written_by == []
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"), [(CONFIG, "GET, PUT"), (CONFIG + "/", "GET, PUT"), (PREVIEW, "POST")]
+)  # fmt: skip
+@pytest.mark.parametrize("method", ["GET", "PUT", "POST", "DELETE", "PATCH", "HEAD", "OPTIONS"])
+def test_another_method_is_refused_with_those_allowed(api: Api, path: str, allowed: str, method: str) -> None:
+    if method in allowed.split(", "):
+        return
+    reply = api.call(path, method)
+    assert reply.headers is not None
+    assert (reply.status, reply.headers["allow"]) == (405, allowed)
+
+
+def test_no_cache_keeps_an_answer_or_an_error(api: Api) -> None:
+    replies = [
+        api.call(CONFIG), api.put({}), api.put(b"{"), api.put({}, None), api.preview({}), api.preview(b"{"),
+        api.call(CONFIG, authorization=""), api.call(PREVIEW, "POST", authorization=""),
+    ]  # fmt: skip
+    for reply in replies:
+        assert reply.headers is not None
+        assert (reply.headers["cache-control"], reply.headers["content-type"]) == ("no-store", "application/json")
+        assert reply.headers["x-request-id"].startswith("req_")
+
+
+def test_a_gateway_without_a_file_has_none_of_it() -> None:
+    fields = Endpoints.__dataclass_fields__
+    names = dict.fromkeys([name for name in fields if not name.startswith("config")], _nowhere)
+    for path, method in EVERY:
+        reply = asyncio.run(ask(Router(Endpoints(**names)), path, method=method))
+        assert (reply.status, code_of(reply)) == (404, "route_not_found")
+
+
+# GET ------------------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_in_force_is_told_with_its_defaults(api: Api) -> None:
+    api.source.content = b'{"$schema":"./x.json","models":{"fast":{"upstream":"gpt-5-mini"}}}'
+    reply = api.call(CONFIG)
+    assert reply.status == 200
+    assert reply.json.keys() == {"config", "hash", "rejected", "path"}
+    assert (reply.json["hash"], reply.json["rejected"]) == (hash_of(api.source.content), None)
+    assert reply.json["path"] == "/data/config.json"
+    config = reply.json["config"]
+    assert (config["version"], config["$schema"], config["limits"]["max_body_mb"]) == (1, "./x.json", 64)
+    assert config["models"]["fast"]["allowed_keys"] == ["*"]
+
+
+def test_what_is_told_can_be_sent_back(api: Api) -> None:
+    told = api.call(CONFIG).json
+    assert api.put(told["config"], f'"{told["hash"]}"').status == 200
+
+
+def test_a_file_that_cannot_be_used_is_told_beside_what_is_in_force(api: Api) -> None:
+    api.source.rejected = "config.json: line 3: no"
+    assert api.call(CONFIG).json["rejected"] == "config.json: line 3: no"
+
+
+# PUT ------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_configuration_is_put_in_place_of_the_one_that_it_names(api: Api, admin: IssuedKey) -> None:
+    content = b'{ "exposure": "listed" }\n'
+    reply = api.put(content, f'"{hash_of(b"{}")}"')
+    assert (reply.status, reply.json) == (200, {"hash": hash_of(content)})
+    assert api.writer.content == content, "byte for byte"
+    assert api.writer.written_by == [admin.key.id]
+
+
+def test_a_change_on_top_of_another_version_is_a_conflict(api: Api) -> None:
+    reply = api.put({"exposure": "listed"}, f'"{hash_of(b"another")}"')
+    assert reply.status == 409
+    assert api.writer.content == b"{}"
+
+
+def test_a_star_replaces_whatever_is_there(api: Api) -> None:
+    api.writer.content = b"edited by hand"
+    assert api.put({"exposure": "listed"}, "*").status == 200
+
+
+@pytest.mark.parametrize(
+    ("expected", "status"),
+    [(None, 428), ("", 428), ("  ", 428), ("abc", 400), ('"', 400), ('"a', 400), ('"a", "b"', 400), ('W/"a"', 400)],
+)
+def test_a_change_says_what_it_is_based_on(api: Api, expected: str | None, status: int) -> None:
+    reply = api.put({}, expected)
+    assert (reply.status, code_of(reply)) == (status, "invalid_request")
+    assert "GET gives" in reply.json["error"]["message"]
+    assert api.writer.written_by == []
+
+
+def test_an_empty_hash_is_of_no_file(api: Api) -> None:
+    api.writer.content = b""
+    assert api.put({}, '""').status == 409, "an empty file is a file"
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"modles":{}}', b'{"version":2}', b"[]", b"\xff"])
+def test_a_file_that_cannot_be_used_is_refused_and_not_written(api: Api, content: bytes) -> None:
+    for reply in (api.put(content), api.preview(content)):
+        assert (reply.status, code_of(reply)) == (422, "invalid_request")
+        assert reply.headers is not None
+        assert reply.headers["x-should-retry"] == "false"
+    assert api.writer.content == b"{}"
+
+
+def test_every_mistake_is_named(api: Api) -> None:
+    message = api.put({"models": {"bad": {}}}).json["error"]["message"]
+    assert "models.bad: no\nmodels.bad.upstream: no" in message
+    assert "move the file away" not in message, "that is the way out for whoever starts the gateway"
+
+
+def test_what_the_writer_finds_wrong_is_the_callers_to_mend_too(api: Api) -> None:
+    """Between the check and the write the rules may be another process's."""
+    api.writer.failure = ConfigInvalid("config.json: no")
+    assert api.put({}).status == 422
+
+
+def test_a_disk_that_takes_nothing_is_no_mistake_of_the_callers(api: Api) -> None:
+    api.writer.failure = StorageUnavailable("config.json cannot be written, so nothing was changed")
+    reply = api.put({})
+    assert (reply.status, code_of(reply)) == (503, "storage_unavailable")
+
+
+@pytest.mark.parametrize(("path", "method"), EVERY[1:])
+def test_a_body_is_bounded(api: Api, path: str, method: str) -> None:
+    largest = b"{" + b" " * (MAX_CONFIG_BYTES - 2) + b"}"
+    assert api.call(path, method, largest, if_match="*").status == 200
+    refused = api.call(path, method, largest + b" ", if_match="*")
+    assert (refused.status, code_of(refused)) == (413, "request_too_large")
+    assert "max_body_mb" not in refused.json["error"]["message"], "raising that would not help"
+    assert api.call(path, method, b"{}", if_match="*", content_length=str(10**9)).status == 413
+
+
+def test_what_takes_time_keeps_no_call_waiting(api: Api) -> None:
+    """Checking, writing and asking the ledger are work for a thread."""
+    api.put({})
+    assert threading.main_thread() not in [*api.source.checked_in, *api.writer.written_in]
+
+
+# POST preview ---------------------------------------------------------------------------------------------------------
+
+
+def use(stored: Stored, clock: FakeClock, key_id: str, model: str = "gpt-4.1") -> None:
+    stored.usage.add_events(
+        [
+            UsageEvent(
+                request_id="req_1", at=clock.now().isoformat(), key_id=key_id, identity_id="default", endpoint="/v1/messages",
+                model=model, upstream_model=model, cause=Cause.OK, status=200, input_tokens=10,
+            )
+        ]
+    )  # fmt: skip
+    clock.advance(1)
+
+
+def test_a_preview_is_of_the_last_week_and_changes_nothing(
+    api: Api, stored: Stored, clock: FakeClock, client: IssuedKey
+) -> None:
+    use(stored, clock, client.key.id)
+    reply = api.preview({"exposure": "listed", "models": {"fast": {"upstream": "gpt-4.1"}}})
+    assert reply.status == 200
+    assert (reply.json["since"], reply.json["until"]) == ("2026-06-24T12:00:01+00:00", "2026-07-01T12:00:01+00:00")
+    (row,) = reply.json["rows"]
+    assert (row["key_id"], row["label"], row["effect"]) == (client.key.id, "client", "fails")
+    assert row["after"] == {"model": None, "error": "model_not_found"}
+    assert reply.json["total"]["fails"] == 1
+    assert (api.writer.written_by, api.writer.content) == ([], b"{}")
+
+
+def test_a_preview_is_held_against_what_is_in_force(
+    api: Api, stored: Stored, clock: FakeClock, client: IssuedKey
+) -> None:
+    api.source.content = b'{"models":{"gpt-4.1":{"upstream":"gpt-5-mini"}}}'
+    use(stored, clock, client.key.id)
+    (row,) = api.preview({}).json["rows"]
+    assert (row["before"]["model"], row["after"]["model"]) == ("gpt-5-mini", "gpt-4.1")
+
+
+def test_without_a_catalog_there_is_no_preview_yet(api: Api) -> None:
+    api.catalog = None
+    reply = api.preview({})
+    assert (reply.status, code_of(reply)) == (503, "catalog_unavailable")
+    assert reply.headers is not None
+    assert reply.headers["retry-after"] == "2"
