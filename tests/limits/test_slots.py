@@ -319,11 +319,11 @@ def test_an_account_that_is_limited_for_good_is_not_hammered(own_rig: Rig) -> No
     """A crowd that retries at once; Copilot says 429 to everything, and to come back in 37 s."""
     key = own_rig.key()
     own_rig.fault("429_rate_limited")
-    for _ in range(3):
+    for _ in range(4):
         answers = own_rig.crowd([lambda: own_rig.ask(key)] * 40)
         assert statuses(answers) == {429: 40}
         assert all(int(answer.headers["retry-after"]) >= 1 for answer in answers)
-    assert own_rig.simulator.stats["started"] <= 25, "of 120 calls few were passed on"
+    assert own_rig.simulator.stats["started"] <= 48, "of 160 calls few were passed on"
 
 
 def test_an_abuse_notice_stops_everything_until_the_operator_resumes(own_rig: Rig) -> None:

@@ -447,3 +447,13 @@ def test_other_slots_are_there_from_now_on(watched: Watched) -> None:
     assert watched.slots == 5, "a brake that is on stays on"
     brake.resize(3, watched.now)
     assert watched.slots == 3
+
+
+@pytest.mark.parametrize("code", ["user_model_rate_limited", "user_model_rate_limited:individual", "model_overloaded"])
+def test_the_limit_of_one_model_brakes_and_paces_nobody(code: str) -> None:
+    watched = Watched(8)
+    for _ in range(3 * TOLERATED_STRIKES):
+        error = UpstreamRateLimited("too much", retry_after=30.0, upstream_code=code)
+        watched.brake.refused(error, watched.now, watched.now)
+    assert watched.slots == 2
+    assert not watched.brake.is_paced(watched.now)

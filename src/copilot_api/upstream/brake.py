@@ -35,11 +35,12 @@ WATCHED_OUTCOMES, TOO_MANY_FAILURES = 20, 8
 """So many failures among so many calls are too many."""
 LEAST_SHARE = 4
 """Braking leaves a quarter of the slots: a call that hangs must not shut everybody out. Pacing goes on from there."""
-TOLERATED_STRIKES = 20
+TOLERATED_STRIKES = 40
 """
-From how many `429` in a row on, with no other reply in between, calls are paced. Fewer may be the limit of one model,
-or one client that does not wait.
+From how many `429` about the account in a row on, with no other reply in between, calls are paced. Fewer may be one
+client that does not wait.
 """
+_OF_ONE_MODEL = {"user_model_rate_limited", "model_overloaded", "upstream_provider_rate_limit"}
 FIRST_GAP_SECONDS, MAX_GAP_SECONDS = 0.25, 5.0
 
 _FAILURES = (UpstreamFailed, UpstreamTimeout, UpstreamCut, UpstreamForbidden)
@@ -122,7 +123,7 @@ class Brake:
     def refused(self, error: GatewayError, began: float, now: float) -> None:
         """Copilot refused a call that began then, or failed on it."""
         if isinstance(error, UpstreamRateLimited):
-            self.strikes += 1
+            self.strikes = 0 if _is_of_one_model(error) else self.strikes + 1
             self._hold_until = max(self._hold_until, now + min(error.retry_after or 0.0, MAX_HOLD_SECONDS))
             self._brake(error.message, began, now)
             return
@@ -157,3 +158,8 @@ class Brake:
 
     def _set(self, slots: int, now: float) -> None:
         self._slots, self._changed_at, self._answers = slots, now, 0
+
+
+def _is_of_one_model(error: UpstreamRateLimited) -> bool:
+    """Whether a limit says nothing of the account: other models may well answer (protocol reference, 11)."""
+    return error.actual_status == 503 or (error.upstream_code or "").partition(":")[0] in _OF_ONE_MODEL
