@@ -14,7 +14,8 @@ from copilot_api.api.config import MAX_CONFIG_BYTES, ConfigApi, ConfigSource, Co
 from copilot_api.api.door import Door
 from copilot_api.api.http_exchange import Receive, Scope, Send
 from copilot_api.api.routes import Endpoints, Router
-from copilot_api.config.loader import ConfigFile, ConfigInvalid, parse_config
+from copilot_api.config.loader import ConfigInvalid, parse_config
+from copilot_api.config.schema import ConfigFile
 from copilot_api.config.settings import Exposure, ModelAlias, Settings
 from copilot_api.errors import BadRequest, CatalogUnavailable, StorageUnavailable
 from copilot_api.gateway.impact import ImpactQuery

@@ -10,7 +10,7 @@ import pytest
 
 from copilot_api.cli.gateway_options import GatewayFlags, make_settings
 from copilot_api.config.budgets import Budget, Unit, Window
-from copilot_api.config.loader import ConfigFile, DefaultKey, Limits
+from copilot_api.config.schema import ConfigFile, DefaultKey, Limits
 from copilot_api.config.settings import AdmissionLimits, QueueSettings, Settings
 from tests.cli.conftest import Cli
 from tests.harness import GITHUB_TOKEN, GatewayProcess, Simulator, free_environment, wait_until

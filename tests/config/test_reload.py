@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from copilot_api.config.loader import ConfigFile, ConfigInvalid
+from copilot_api.config.loader import ConfigInvalid
 from copilot_api.config.reload import SettingsSource
+from copilot_api.config.schema import ConfigFile
 from copilot_api.config.settings import Settings
 from copilot_api.errors import GatewayError, StorageUnavailable
 from copilot_api.observability.events import ConfigRejected, ConfigReloaded, Observation

@@ -13,7 +13,6 @@ from copilot_api.api.door import Door
 from copilot_api.config.settings import Exposure, ModelAlias
 from copilot_api.errors import GatewayError
 from copilot_api.gateway.impact import (
-    ANONYMOUS,
     Effect,
     Impact,
     ImpactQuery,
@@ -32,7 +31,7 @@ from copilot_api.gateway.surfaces import (
     MESSAGES_SURFACE,
     RESPONSES_SURFACE,
 )
-from copilot_api.keys.models import ApiKey, KeyPolicy, Tier
+from copilot_api.keys.models import ANONYMOUS, ApiKey, KeyPolicy, Tier
 from copilot_api.protocols.base import Envelope, Usage
 from copilot_api.upstream.catalog import Catalog, Model
 from copilot_api.upstream.prices import NANO_PER_CREDIT, Tariff, TokenPrices

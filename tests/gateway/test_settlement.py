@@ -332,6 +332,7 @@ def test_where_no_model_could_answer_the_call_took_nothing(clock: FakeClock) -> 
         raise UpstreamFailed("broken")
     assert ledger.event.cause is Cause.UPSTREAM_ERROR
     assert (ledger.event.nano_aiu, ledger.event.premium_requests, ledger.event.usage_unknown) == (None, 0.0, False)
+    assert ledger.event.identity_id is None, "budgets count what went upstream, also after a restart"
 
 
 def test_an_answer_that_was_left_early_counts_as_what_it_was_seen_to_write(clock: FakeClock) -> None:

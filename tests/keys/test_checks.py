@@ -4,10 +4,10 @@ from typing import Any
 import pytest
 
 from copilot_api.config.budgets import Budget, Unit, Window, parse_budget
+from copilot_api.config.schema import MAX_LIMIT
 from copilot_api.errors import BadRequest
 from copilot_api.keys.checks import (
     MAX_BUDGETS,
-    MAX_LIMIT,
     MAX_NETWORKS,
     MAX_WEIGHT,
     check_times,

@@ -239,9 +239,13 @@ class FairQueue:
         self._begin(account, now, is_batch=waiting.is_batch)
         return waiting
 
+    def learn(self, seconds: float) -> None:
+        """A service that is on nobody's account took so long."""
+        self._expected = _smooth(self._expected, seconds)
+
     def served(self, flow: str, seconds: float, now: float) -> None:
         """A service of that key has ended, and took so long."""
-        self._expected = _smooth(self._expected, seconds)
+        self.learn(seconds)
         account = self._accounts.get(flow)
         if account is None or not account.services:
             return

@@ -22,9 +22,7 @@ How long a streaming caller waits in silence. With the first note its status is 
 """
 NOTE_SECONDS = 5.0
 LOOK_SECONDS = 0.5
-
-_NOBODY = ""
-"""Whose service is on nobody's account; the queue only learns how long it took."""
+"""How often it is looked, while the brake is on, whether it has given slots back."""
 
 
 class Slot:
@@ -127,7 +125,10 @@ class Slots:
         now = self._clock.monotonic()
         self.in_flight -= 1
         self._uncharged.pop(slot, None)
-        self._queue.served(slot.flow if slot.is_charged else _NOBODY, now - slot.began, now)
+        if slot.is_charged:
+            self._queue.served(slot.flow, now - slot.began, now)
+        else:
+            self._queue.learn(now - slot.began)
         if self._waiting:
             self.pump()
 

@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from copilot_api.admission.budget import (
-    CREDITS,
     NOTHING,
     TOKENS,
     UNIT_PLACES,
+    UNITS,
     WINDOW_PLACES,
     Account,
     Amounts,
@@ -38,16 +38,14 @@ from copilot_api.upstream.prices import NANO_PER_CREDIT
 IDLE_SECONDS = 120.0
 RETRY_SECONDS = 5.0
 """How soon the ledger is asked again after it could not say what was spent."""
-_UNIT_WORDS = {
-    Unit.CREDITS: "credits",
-    Unit.PREMIUM_REQUESTS: "premium requests",
-    Unit.TOKENS: "tokens",
-    Unit.REQUESTS: "requests",
-}
 _TINY = 1e-9
 """Sums of fractions are off by about this."""
+_SCALES = tuple(NANO_PER_CREDIT if unit is Unit.CREDITS else 1 for unit in UNITS)
+"""How many of what is counted make one of a budget's unit, in the order of `UNITS`."""
 
 OnUnknown = Callable[[Exception], None]
+_Limits = tuple[int | None, int | None, int | None]
+"""Requests and tokens a minute, and calls in flight."""
 
 
 class _Load:
@@ -123,14 +121,15 @@ class LocalQuotas:
             account.roll(everybody.starts)
         # From here on nothing waits.
         load = self._load(key.id, now)
-        check = _Check(key.policy, ask)
+        check = _Check(key.policy, ask, self._limits_of(key.policy))
         self._check_limits(check, load, now)
+        observes_own = key.policy.observes("budgets")
         for budget in key.policy.budgets:
-            self._check_budget(check, budget, account, is_own=True)
+            self._check_budget(check, budget, account, is_own=True, is_observed=observes_own or budget.is_observed)
         for budget in limits.budgets:
-            self._check_budget(check, budget, everybody, is_own=False)
+            self._check_budget(check, budget, everybody, is_own=False, is_observed=budget.is_observed)
         if check.refusal is not None:
-            check.refusal.rates = self._rates(key.policy, load, now)
+            check.refusal.rates = _rates(check, load, now)
             raise check.refusal
         return self._reserve(check, load, account, now)
 
@@ -140,28 +139,34 @@ class LocalQuotas:
         account.add(account.starts, amounts)
         self._everybody.add(account.starts, amounts)
         load.in_flight += 1
-        policy = check.policy
-        if policy.rpm is not None or self.limits.rpm is not None:
+        rpm, tpm, _ = check.limits
+        if rpm is not None:
             taken.request_slice = load.requests.add(1, now)
-        if policy.tpm is not None or self.limits.tpm is not None:
+        if tpm is not None:
             taken.tokens_a_minute = check.tokens_a_minute
             taken.token_slice = load.tokens.add(check.tokens_a_minute, now)
         if taken.request_slice is not None or taken.token_slice is not None:
-            taken.rates = self._rates(policy, load, now)
+            taken.rates = _rates(check, load, now)
         return taken
 
+    def _limits_of(self, policy: KeyPolicy) -> _Limits:
+        """The key's own limits, or those of keys without their own."""
+        limits = self.limits
+        return (
+            limits.rpm if policy.rpm is None else policy.rpm,
+            limits.tpm if policy.tpm is None else policy.tpm,
+            limits.max_in_flight if policy.max_in_flight is None else policy.max_in_flight,
+        )
+
     def _check_limits(self, check: "_Check", load: _Load, now: float) -> None:
-        policy, limits = check.policy, self.limits
-        most = limits.max_in_flight if policy.max_in_flight is None else policy.max_in_flight
+        rpm, tpm, most = check.limits
         if most is not None and load.in_flight >= most:
             check.refuse_rate(LimitReached("max_in_flight", load.in_flight, most, "calls"), 1.0)
-        rpm = limits.rpm if policy.rpm is None else policy.rpm
         if rpm is not None:
             count = load.requests.total(now)
             if count >= rpm:
                 wait = load.requests.wait_for(count + 1 - rpm, now)
                 check.refuse_rate(LimitReached("rpm", count, rpm, "requests"), wait)
-        tpm = limits.tpm if policy.tpm is None else policy.tpm
         if tpm is not None:
             self._check_tokens(check, load, tpm, now)
 
@@ -176,15 +181,15 @@ class LocalQuotas:
             else:
                 check.refuse_rate(limit, wait)
 
-    def _check_budget(self, check: "_Check", budget: Budget, account: Account, *, is_own: bool) -> None:
+    def _check_budget(
+        self, check: "_Check", budget: Budget, account: Account, *, is_own: bool, is_observed: bool
+    ) -> None:
         unit, window = UNIT_PLACES[budget.unit], WINDOW_PLACES[budget.window]
         least, likely = check.ask.least[unit], check.ask.likely[unit]
         if likely <= 0:
             return  # what costs nothing of this unit may go on when it is used up
-        allowed = budget.amount * NANO_PER_CREDIT if unit == CREDITS else budget.amount
         spent = account.spent(window, unit)
-        room = allowed - spent
-        is_observed = budget.is_observed or (is_own and check.policy.observes("budgets"))
+        room = budget.amount * _SCALES[unit] - spent
         if room <= _TINY or least > room + _TINY:
             ends_at = window_end(budget.window, account.starts[window])
             wait = max(1.0, ends_at - self._clock.now().timestamp())
@@ -251,10 +256,7 @@ class LocalQuotas:
         return found
 
     def _minute_limits(self, policy: KeyPolicy, load: _Load, now: float) -> list[tuple[str, str, int, int, float]]:
-        limits = self.limits
-        rpm = limits.rpm if policy.rpm is None else policy.rpm
-        tpm = limits.tpm if policy.tpm is None else policy.tpm
-        most = limits.max_in_flight if policy.max_in_flight is None else policy.max_in_flight
+        rpm, tpm, most = self._limits_of(policy)
         found: list[tuple[str, str, int, int, float]] = []
         for name, unit, limit, window in (("rpm", "requests", rpm, load.requests), ("tpm", "tokens", tpm, load.tokens)):
             if limit is not None:
@@ -262,17 +264,6 @@ class LocalQuotas:
         if most is not None:
             found.append(("max_in_flight", "calls", most, load.in_flight, 0.0))
         return found
-
-    def _rates(self, policy: KeyPolicy, load: _Load, now: float) -> tuple[Rate, ...]:
-        limits = self.limits
-        rpm = limits.rpm if policy.rpm is None else policy.rpm
-        tpm = limits.tpm if policy.tpm is None else policy.tpm
-        rates: tuple[Rate, ...] = ()
-        if rpm is not None and not policy.observes("rpm"):
-            rates = (_rate("requests", rpm, load.requests, now),)
-        if tpm is not None and not policy.observes("tpm"):
-            rates += (_rate("tokens", tpm, load.tokens, now),)
-        return rates
 
     # What is kept by key ----------------------------------------------------------------------------------------
 
@@ -338,10 +329,11 @@ class LocalQuotas:
 class _Check:
     """One call held against its limits: what it may take, and the first that refuses it."""
 
-    __slots__ = ("ask", "notes", "policy", "refusal", "room", "tokens_a_minute")
+    __slots__ = ("ask", "limits", "notes", "policy", "refusal", "room", "tokens_a_minute")
 
-    def __init__(self, policy: KeyPolicy, ask: Ask) -> None:
+    def __init__(self, policy: KeyPolicy, ask: Ask, limits: _Limits) -> None:
         self.policy = policy
+        self.limits = limits
         self.ask = ask
         self.notes: list[str] = []
         self.refusal: GatewayError | None = None
@@ -380,9 +372,9 @@ class _Check:
         if is_observed:
             self.notes.append(name)
         elif self._is_longest(wait):
-            scale = NANO_PER_CREDIT if budget.unit is Unit.CREDITS else 1
-            used, least = spent / scale, self.ask.least[UNIT_PLACES[budget.unit]] / scale
-            words = _UNIT_WORDS[budget.unit]
+            unit = UNIT_PLACES[budget.unit]
+            used, least = spent / _SCALES[unit], self.ask.least[unit] / _SCALES[unit]
+            words = budget.unit.words
             whose = "this key's budget" if is_own else "the budget of all keys together"
             message = (
                 f"{whose} {budget.name} is used up: {used:.6g} of {budget.amount:.15g} {words} "
@@ -404,6 +396,17 @@ class _Check:
         return self.refusal is None or wait > (self.refusal.retry_after or 0.0)
 
 
+def _rates(check: _Check, load: _Load, now: float) -> tuple[Rate, ...]:
+    """Where the key stands in the minute limits that it is held to."""
+    rpm, tpm, _ = check.limits
+    rates: tuple[Rate, ...] = ()
+    if rpm is not None and not check.policy.observes("rpm"):
+        rates = (_rate("requests", rpm, load.requests, now),)
+    if tpm is not None and not check.policy.observes("tpm"):
+        rates += (_rate("tokens", tpm, load.tokens, now),)
+    return rates
+
+
 def _rate(unit: Literal["requests", "tokens"], limit: int, window: SlidingWindow, now: float) -> Rate:
     return Rate(unit, limit, max(0, limit - window.total(now)), window.wait_until_empty(now))
 
@@ -411,13 +414,12 @@ def _rate(unit: Literal["requests", "tokens"], limit: int, window: SlidingWindow
 def _budget_standing(
     budget: Budget, account: Account, *, is_observed: bool = False, scope: str = "key"
 ) -> LimitStanding:
-    window = WINDOW_PLACES[budget.window]
-    spent = account.spent(window, UNIT_PLACES[budget.unit])
+    unit, window = UNIT_PLACES[budget.unit], WINDOW_PLACES[budget.window]
     return LimitStanding(
         name=budget.name,
         unit=budget.unit.value,
         limit=budget.amount,
-        used=spent / NANO_PER_CREDIT if budget.unit is Unit.CREDITS else spent,
+        used=account.spent(window, unit) / _SCALES[unit],
         resets_at=datetime.fromtimestamp(window_end(budget.window, account.starts[window]), UTC),
         is_observed=budget.is_observed or is_observed,
         scope="all" if scope == "all" else "key",

@@ -53,6 +53,10 @@ class Permit:
         """How the key's limits per minute stand with this call."""
         return self._reservation.rates
 
+    def leave(self) -> None:
+        """The call is not in flight any more."""
+        self._quotas.leave(self._reservation)
+
     def settle(self, actual: Amounts) -> None:
         """This is what the call took."""
         self._quotas.settle(self._reservation, actual)
@@ -119,7 +123,7 @@ class Admission:
 class Admitting:
     """The block of one call."""
 
-    __slots__ = ("_admission", "_ask", "_permit", "_quotas", "_reservation", "_slot", "_tell")
+    __slots__ = ("_admission", "_ask", "_permit", "_quotas", "_slot", "_tell")
 
     def __init__(self, admission: Admission, quotas: Quotas, ask: Ask, tell: Tell | None) -> None:
         self._admission = admission
@@ -128,13 +132,12 @@ class Admitting:
         self._tell = tell
         self._slot: Slot | None = None
         self._permit: Permit | None = None
-        self._reservation: Reservation | None = None
 
     async def __aenter__(self) -> Permit:
         admission, quotas = self._admission, self._quotas
         clock = admission.clock
         came = clock.monotonic()
-        self._reservation = reservation = await quotas.take(self._ask, came)
+        reservation = await quotas.take(self._ask, came)
         try:
             self._slot = slot = await admission.wait_turn(self._ask, self._tell)
         except BaseException:
@@ -147,13 +150,13 @@ class Admitting:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        permit, reservation, slot = self._permit, self._reservation, self._slot
-        if permit is None or reservation is None or slot is None:
+        permit, slot = self._permit, self._slot
+        if permit is None or slot is None:
             return
         self._admission.end_turn(slot, error)
-        self._quotas.leave(reservation)
+        permit.leave()
         if not permit.is_dispatched:
-            self._quotas.cancel(reservation)
+            permit.give_up()
 
 
 async def _told(wanted: Awaitable[T], tell: Tell | None, note: str) -> T:

@@ -15,7 +15,8 @@ from copilot_api.api.http_exchange import EXCHANGE, Message, Receive, Scope, Sen
 from copilot_api.api.intake import RequestHead, read_body
 from copilot_api.api.responses import send_error, send_json
 from copilot_api.clock import Clock
-from copilot_api.config.loader import ConfigFile, ConfigInvalid
+from copilot_api.config.loader import ConfigInvalid
+from copilot_api.config.schema import ConfigFile
 from copilot_api.config.settings import Settings
 from copilot_api.errors import BadRequest, BodyTooLarge, GatewayError
 from copilot_api.gateway.impact import IMPACT_DAYS, ImpactQuery, render_impact

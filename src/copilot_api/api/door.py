@@ -15,7 +15,7 @@ from copilot_api.api.intake import (
 )
 from copilot_api.clock import Clock
 from copilot_api.errors import AddressNotAllowed, AdminRequired, GatewayError, Unauthorized
-from copilot_api.keys.models import ApiKey, Tier
+from copilot_api.keys.models import ApiKey, Tier, anonymous_key
 from copilot_api.keys.service import KeyService
 
 _MAX_CLIENTS = 512
@@ -45,7 +45,7 @@ class Door:
         self.is_open = is_open
         self._is_local = is_local
         self._clients: dict[bytes, str] = {}
-        self._everybody = ApiKey("anonymous", "anonymous", Tier.CLIENT, "", clock.now())
+        self._everybody = anonymous_key(clock.now())
 
     def read_head(self, scope: Scope) -> RequestHead:
         """The request's head. Google's clients may put the key into the query: there it counts like their header."""

@@ -13,8 +13,8 @@ from copilot_api.cli.gateway_options import GatewayFlags, gateway_options, make_
 from copilot_api.cli.simulated import run_simulated
 from copilot_api.clock import SystemClock
 from copilot_api.config.budgets import parse_budget
-from copilot_api.config.loader import ConfigFile
 from copilot_api.config.paths import DataDirectory
+from copilot_api.config.schema import ConfigFile
 from copilot_api.keys.changes import KeyChanges
 from copilot_api.keys.models import KeyPolicy, Tier
 from copilot_api.keys.service import KeyService

@@ -25,9 +25,9 @@ from copilot_api.cli.stores import find_database, list_faults, start_settings
 from copilot_api.clock import SystemClock
 from copilot_api.config.binding import AddressUnusable, bind, shown_url, without_credentials
 from copilot_api.config.environment import environment
-from copilot_api.config.loader import ConfigFile, load_config
+from copilot_api.config.loader import load_config
 from copilot_api.config.paths import DataDirectory
-from copilot_api.config.schema import list_pending
+from copilot_api.config.schema import ConfigFile, list_pending
 from copilot_api.config.settings import Exposure, Settings
 from copilot_api.errors import GatewayError, StorageUnavailable
 from copilot_api.gateway.plan import broken_aliases

@@ -13,8 +13,8 @@ import click
 from copilot_api.audit.log import AuditLog
 from copilot_api.clock import Clock, SystemClock
 from copilot_api.config.environment import environment
-from copilot_api.config.loader import ConfigFile
 from copilot_api.config.paths import DataDirectory
+from copilot_api.config.schema import ConfigFile
 from copilot_api.config.settings import Settings
 from copilot_api.errors import StorageUnavailable
 from copilot_api.keys.changes import KeyChanges

@@ -23,6 +23,11 @@ class Unit(StrEnum):
     """Input, cached or not, and output."""
     REQUESTS = "requests"
 
+    @property
+    def words(self) -> str:
+        """For people."""
+        return self.value.replace("_", " ")
+
 
 class Window(StrEnum):
     """The calendar window that a budget is for, in UTC."""

@@ -13,13 +13,8 @@ import msgspec
 from copilot_api.config.budgets import Budget, parse_budget
 from copilot_api.config.json_text import JsonMalformed, Node, parse_json, place_of
 from copilot_api.config.mistakes import MAX_MISTAKES, Mistake, find_mistakes
-from copilot_api.config.schema import ConfigFile, DefaultKey, Limits
+from copilot_api.config.schema import ConfigFile
 from copilot_api.errors import GatewayError
-
-__all__ = [
-    "MAX_BYTES", "ConfigFile", "ConfigInvalid", "DefaultKey", "Limits",
-    "decode_text", "load_config", "parse_budgets", "parse_config", "parse_text", "read_bounded",
-]  # fmt: skip
 
 MAX_BYTES = 1024 * 1024
 

@@ -52,7 +52,9 @@ _ModelName = Annotated[
         extra={"words": f"a model's name, 1 to {MAX_NAME} printable characters, never a URL"},
     ),
 ]
-_Limit = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+MAX_LIMIT = 1_000_000_000
+"""The most that a limit of a key may be."""
+_Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT)]
 
 Effort = Literal["", "none", "minimal", "low", "medium", "high", "xhigh", "max"]
 Exposure = Literal["catalog", "listed"]

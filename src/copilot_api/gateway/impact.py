@@ -27,7 +27,7 @@ from copilot_api.gateway.surfaces import (
     RESPONSES_SURFACE,
 )
 from copilot_api.gateway.upstreams import UPSTREAMS
-from copilot_api.keys.models import ApiKey, Tier
+from copilot_api.keys.models import ANONYMOUS, ApiKey, anonymous_key
 from copilot_api.keys.service import KeyService
 from copilot_api.protocols.base import Usage
 from copilot_api.upstream.catalog import Catalog, Model
@@ -36,8 +36,6 @@ from copilot_api.usage.repository import Traffic, UsageRepository
 
 IMPACT_DAYS = 7
 """Whose calls a change is held against, unless another period is asked for."""
-ANONYMOUS = "anonymous"
-"""The key id of everybody while authentication is off; see `copilot_api.api.door`."""
 
 _SURFACES = {
     surface.endpoint: surface
@@ -159,7 +157,7 @@ def preview(
     """What `traffic`, that of a period, meets with `old` and would meet with `new`."""
     tariff = tariff or Tariff()
     valid = {key.id: key for key in keys if key.is_valid_at(until)}
-    valid[ANONYMOUS] = ApiKey(ANONYMOUS, ANONYMOUS, Tier.CLIENT, "", since)
+    valid[ANONYMOUS] = anonymous_key(since)
     rows: dict[Row, Row] = {}
     left_out: dict[str, int] = {}
     for calls in traffic:

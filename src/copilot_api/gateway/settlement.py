@@ -63,7 +63,7 @@ class Settlement:
 class Record:
     """What becomes known of one call, and its end."""
 
-    __slots__ = ("_call", "_event", "_is_dispatched", "_is_settled", "_meter", "_permit", "_plan", "_settlement")
+    __slots__ = ("_call", "_event", "_is_settled", "_meter", "_permit", "_plan", "_settlement")
 
     def __init__(self, settlement: Settlement, call: Call) -> None:
         self._settlement = settlement
@@ -71,7 +71,6 @@ class Record:
         self._plan: Plan | None = None
         self._permit: Permit | None = None
         self._meter: AnswerMeter | None = None
-        self._is_dispatched = False
         self._is_settled = False
         self._event = UsageEvent(
             request_id=call.request_id,
@@ -144,7 +143,6 @@ class Record:
         event.nano_aiu, _, event.estimated_tokens, _ = permit.reserved
         event.premium_requests = plan.premium_requests
         event.usage_unknown = event.nano_aiu_estimated = True
-        self._is_dispatched = True
         self._settlement.recorder.begin(event)
 
     def fell_back(self, model: Model) -> None:
@@ -154,7 +152,8 @@ class Record:
         if self._permit is not None:
             self._permit.give_up()
         self._permit = self._meter = None
-        self._is_dispatched = event.usage_unknown = event.nano_aiu_estimated = False
+        event.identity_id = event.upstream_model = event.upstream_endpoint = None
+        event.usage_unknown = event.nano_aiu_estimated = False
         event.nano_aiu, event.premium_requests, event.estimated_tokens = None, 0.0, 0
 
     def metered_by(self, meter: AnswerMeter) -> None:
@@ -188,7 +187,7 @@ class Record:
             # Anything may stand there, a key in the wrong field too.
             event.model = strike_secrets(event.model[:_MAX_NAME])
         event.duration = round(settlement.clock.monotonic() - self._call.began, 6)
-        if self._is_dispatched and meter is None:
+        if self._permit is not None and meter is None:
             event.usage_unknown = cause in {Cause.CLIENT_ABORTED, Cause.INTERRUPTED, Cause.UPSTREAM_CUT, Cause.INTERNAL}
         if meter is not None and meter.usage is not None:
             usage = meter.usage

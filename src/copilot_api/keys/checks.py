@@ -6,12 +6,12 @@ from dataclasses import replace
 from datetime import datetime
 
 from copilot_api.config.budgets import Budget, check_amount
+from copilot_api.config.schema import MAX_LIMIT
 from copilot_api.errors import BadRequest
 from copilot_api.keys.models import OBSERVABLE, KeyPolicy
 from copilot_api.keys.secret import is_secret
 
 MAX_LABEL = 100
-MAX_LIMIT = 1_000_000_000
 MAX_WEIGHT = 100
 MAX_NETWORKS = 100
 MAX_BUDGETS = 16

@@ -77,6 +77,10 @@ def _networks(cidrs: tuple[str, ...]) -> tuple[ipaddress.IPv4Network | ipaddress
     return tuple(ipaddress.ip_network(cidr, strict=False) for cidr in cidrs)
 
 
+ANONYMOUS = "anonymous"
+"""The id of the key that everybody is while authentication is off."""
+
+
 @dataclass(frozen=True, slots=True)
 class ApiKey:
     """A key as everyone may see it: its secret is not here, only the prefix that its holder recognises it by."""
@@ -99,3 +103,8 @@ class ApiKey:
             and (self.not_before is None or self.not_before <= now)
             and (self.expires_at is None or now < self.expires_at)
         )
+
+
+def anonymous_key(since: datetime) -> ApiKey:
+    """The key that everybody is while authentication is off."""
+    return ApiKey(ANONYMOUS, ANONYMOUS, Tier.CLIENT, "", since)

@@ -36,27 +36,28 @@ class TokenPrices:
 
     def charge(self, usage: Usage) -> int:
         """What a call that consumed `usage` costs."""
-        if self.long_context is not None and self.context_max is not None and usage.input_tokens > self.context_max:
-            return self.long_context.charge(usage)
+        prices = self._prices_for(usage.input_tokens)
         fresh = max(0, usage.input_tokens - usage.cache_read_tokens - usage.cache_write_tokens)
         return round(
-            fresh * self.input
-            + usage.cache_read_tokens * self.cache_read
-            + usage.cache_write_tokens * self.cache_write
-            + usage.output_tokens * self.output
+            fresh * prices.input
+            + usage.cache_read_tokens * prices.cache_read
+            + usage.cache_write_tokens * prices.cache_write
+            + usage.output_tokens * prices.output
         )
 
     def least(self, input_tokens: int) -> int:
         """What so many tokens of input cost at least: all of them may come from the prompt cache."""
-        if self.long_context is not None and self.context_max is not None and input_tokens > self.context_max:
-            return self.long_context.least(input_tokens)
-        return round(input_tokens * min(self.input, self.cache_read))
+        prices = self._prices_for(input_tokens)
+        return round(input_tokens * min(prices.input, prices.cache_read))
 
     def estimate(self, input_tokens: int, output_tokens: int) -> int:
         """The same for so many tokens of which none is cached."""
-        if self.long_context is not None and self.context_max is not None and input_tokens > self.context_max:
-            return self.long_context.estimate(input_tokens, output_tokens)
-        return round(input_tokens * self.input + output_tokens * self.output)
+        prices = self._prices_for(input_tokens)
+        return round(input_tokens * prices.input + output_tokens * prices.output)
+
+    def _prices_for(self, input_tokens: int) -> "TokenPrices":
+        is_long = self.context_max is not None and input_tokens > self.context_max
+        return self.long_context if is_long and self.long_context is not None else self
 
 
 def parse_prices(raw: object) -> TokenPrices | None:

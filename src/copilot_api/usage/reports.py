@@ -5,6 +5,7 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any, TypedDict
 
+from copilot_api.upstream.prices import NANO_PER_CREDIT
 from copilot_api.usage.repository import Group, UsageRepository, UsageTotals
 
 Row = dict[str, str | int | float | None]
@@ -20,7 +21,6 @@ class Report(TypedDict):
     total: Row
 
 
-_NANO_PER_CREDIT = 1_000_000_000
 _SUMMED = tuple(field.name for field in fields(UsageTotals) if field.name != "group")
 
 
@@ -55,4 +55,4 @@ def render_totals(totals: UsageTotals) -> Row:
     row: Row = asdict(totals)
     premium_requests = row.pop("premium_requests")
     del row["nano_aiu"]
-    return {**row, "credits": totals.nano_aiu / _NANO_PER_CREDIT, "premium_requests": premium_requests}
+    return {**row, "credits": totals.nano_aiu / NANO_PER_CREDIT, "premium_requests": premium_requests}
