@@ -216,7 +216,8 @@ def test_a_call_is_observed_when_it_ends(door: Door, clock: FakeClock, client: I
     bench.call(client.secret)
     [ended] = bench.observed
     assert isinstance(ended, CallEnded)
-    assert (ended.request_id, ended.key_id, ended.seconds) == (bench.event.request_id, client.key.id, 1.5)
+    assert (ended.call.key_id, ended.call.duration) == (client.key.id, 1.5)
+    assert ended.call is bench.event
 
 
 # On a connection -------------------------------------------------------------------------------------------------

@@ -205,7 +205,8 @@ def test_a_call_is_observed_once(clock: FakeClock) -> None:
     assert followed.during == 1
     [ended] = followed.observed
     assert isinstance(ended, CallEnded)
-    assert (ended.request_id, ended.cause, ended.status, ended.model, ended.input_tokens, ended.output_tokens) == (
+    call = ended.call
+    assert (call.request_id, call.cause, call.status, call.model, call.input_tokens, call.output_tokens) == (
         "req_1", "ok", 200, "fast", 7, 2,
     )  # fmt: skip
 

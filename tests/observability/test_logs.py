@@ -22,6 +22,7 @@ from copilot_api.observability.events import (
     TokenRenewed,
 )
 from copilot_api.observability.logs import LibraryLogs, Log, LogFormat, strike_secrets
+from copilot_api.usage.models import Cause, UsageEvent
 from tests.fakes import FakeClock
 
 PROPERTY = settings(derandomize=True, deadline=None, database=None)
@@ -117,10 +118,10 @@ def lines(*observations: Observation, log_format: LogFormat = "text", is_verbose
 
 def ended(**fields: Any) -> CallEnded:
     known: dict[str, Any] = {
-        "request_id": "req_1", "endpoint": "/v1/chat/completions", "status": 200, "cause": "ok", "model": "gpt-4.1", "key_id": "key_1",
-        "seconds": 1.25, "input_tokens": 3, "output_tokens": 4,
+        "request_id": "req_1", "at": "2026-07-01T12:00:00+00:00", "endpoint": "/v1/chat/completions", "status": 200, "cause": Cause.OK,
+        "model": "gpt-4.1", "key_id": "key_1", "duration": 1.25, "input_tokens": 3, "output_tokens": 4,
     }  # fmt: skip
-    return CallEnded(**{**known, **fields})
+    return CallEnded(UsageEvent(**{**known, **fields}))
 
 
 def test_the_line_that_scripts_wait_for() -> None:
@@ -132,7 +133,7 @@ def test_the_line_that_scripts_wait_for() -> None:
 def test_a_line_for_people() -> None:
     [line] = lines(ended())
     assert line.startswith("12:00:00 debug   call  ")
-    for part in ("request_id=req_1", "status=200", "cause=ok", "model=gpt-4.1", "seconds=1.250"):
+    for part in ("request_id=req_1", "status=200", "cause=ok", "model=gpt-4.1", "duration=1.250"):
         assert part in line.split()
 
 
@@ -141,7 +142,7 @@ def test_a_line_for_machines() -> None:
     document = json.loads(line)
     assert list(document)[:3] == ["at", "level", "message"]
     assert document["at"] == "2026-07-01T12:00:00.000+00:00"
-    assert (document["level"], document["message"], document["seconds"], document["model"]) == (
+    assert (document["level"], document["message"], document["duration"], document["model"]) == (
         "debug",
         "call",
         1.25,

@@ -18,8 +18,8 @@ def test_a_column_may_be_empty_exactly_where_its_field_may_be_none() -> None:
 
 def test_what_was_added_to_the_ledger_stands_at_its_end() -> None:
     """A database that was migrated has it there; one that is new must not differ, since rows are stored by place."""
-    added = ["nano_aiu_estimated", "estimated_tokens", "would_limit", "fallback_from"]
-    assert list(usage_events.columns.keys())[-4:] == added
+    added = ["nano_aiu_estimated", "estimated_tokens", "would_limit", "fallback_from", "kind"]
+    assert list(usage_events.columns.keys())[-5:] == added
     assert all(usage_events.c[name].nullable or usage_events.c[name].server_default is not None for name in added)
 
 

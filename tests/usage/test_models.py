@@ -7,7 +7,7 @@ FIELDS = (
     "request_id at key_id identity_id client endpoint model upstream_model upstream_endpoint stream status cause"
     " input_tokens output_tokens cache_read_tokens cache_write_tokens reasoning_tokens usage_unknown nano_aiu"
     " premium_requests initiator effort queue_seconds time_to_first_token duration bytes_in bytes_out"
-    " nano_aiu_estimated estimated_tokens would_limit fallback_from"
+    " nano_aiu_estimated estimated_tokens would_limit fallback_from kind"
 )
 CAUSES = (
     "ok client_aborted bad_request unauthorized model_not_allowed model_not_found rate_limited over_budget"

@@ -199,7 +199,7 @@ class Record:
             self._charge(self._permit, self._plan)
         settlement.recorder.end(event)
         if settlement.is_watched:
-            self._report(event)
+            settlement.observe(CallEnded(event))
 
     def _charge(self, permit: Permit, plan: Plan) -> None:
         """What the call cost, as Copilot said it, else by its prices, else as it was reserved; and budgets are told."""
@@ -240,18 +240,3 @@ class Record:
     def _note(self, limits: tuple[str, ...]) -> None:
         event = self._event
         event.would_limit = ",".join((event.would_limit, *limits) if event.would_limit else limits)
-
-    def _report(self, event: UsageEvent) -> None:
-        self._settlement.observe(
-            CallEnded(
-                event.request_id,
-                event.endpoint,
-                event.status,
-                event.cause.value,
-                event.model,
-                event.key_id,
-                event.duration,
-                event.input_tokens,
-                event.output_tokens,
-            )
-        )

@@ -6,7 +6,7 @@ No field ever holds a body, a prompt, a header value, or a secret.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Protocol
 
 Level = Literal["debug", "info", "warning", "error"]
 
@@ -45,21 +45,53 @@ class Stopped(Observation):
     message: ClassVar[str] = "stopped"
 
 
+class EndedCall(Protocol):
+    """
+    What is known of a call that has ended. The usage event is one; what each field says stands there
+    (`copilot_api.usage.models`). Whoever is told reads it at once and keeps no reference.
+    """
+
+    request_id: str
+    at: str
+    key_id: str | None
+    identity_id: str | None
+    client: str
+    endpoint: str
+    model: str | None
+    upstream_model: str | None
+    upstream_endpoint: str | None
+    stream: bool
+    status: int
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    reasoning_tokens: int
+    usage_unknown: bool
+    nano_aiu: int | None
+    premium_requests: float
+    queue_seconds: float
+    time_to_first_token: float | None
+    duration: float
+    bytes_in: int
+    bytes_out: int
+    would_limit: str | None
+    fallback_from: str | None
+    kind: str
+
+    @property
+    def cause(self) -> str:
+        """How it ended."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class CallEnded(Observation):
-    """One call, as a line for whoever watches."""
+    """One call has ended, however it did."""
 
     level: ClassVar[Level] = "debug"
     message: ClassVar[str] = "call"
-    request_id: str
-    endpoint: str
-    status: int
-    cause: str
-    model: str | None
-    key_id: str | None
-    seconds: float
-    input_tokens: int
-    output_tokens: int
+    call: EndedCall
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import sys
 from typing import Any, Literal, TextIO
 
 from copilot_api.clock import Clock
-from copilot_api.observability.events import Level, Listening, Notice, Observation
+from copilot_api.observability.events import CallEnded, Level, Listening, Notice, Observation
 
 LogFormat = Literal["text", "json"]
 
@@ -26,6 +26,18 @@ _SECRETS = re.compile(
     r"|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"
     r"|(?i:bearer|token) [A-Za-z0-9._~+/;=:-]{16,}",
 )
+_CALL_FIELDS = (
+    "request_id",
+    "endpoint",
+    "status",
+    "cause",
+    "model",
+    "key_id",
+    "duration",
+    "input_tokens",
+    "output_tokens",
+)
+"""What the line of a call says."""
 _LEVELS: dict[Level, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
@@ -46,7 +58,10 @@ class Log:
     def __call__(self, observation: Observation) -> None:
         """Write `observation`, if its level is shown."""
         if _LEVELS[observation.level] >= self._lowest:
-            fields = {field.name: getattr(observation, field.name) for field in dataclasses.fields(observation)}
+            if isinstance(observation, CallEnded):
+                fields: dict[str, Any] = {name: getattr(observation.call, name) for name in _CALL_FIELDS}
+            else:
+                fields = {field.name: getattr(observation, field.name) for field in dataclasses.fields(observation)}
             self._write(observation, fields)
 
     def _write(self, observation: Observation, fields: dict[str, Any]) -> None:

@@ -28,7 +28,7 @@ class Migrations:
     revisions: tuple[str, ...]
 
 
-OURS = Migrations(Path(__file__).with_name("migrations"), ("0001", "0002", "0003", "0004"))
+OURS = Migrations(Path(__file__).with_name("migrations"), ("0001", "0002", "0003", "0004", "0005"))
 
 
 def upgrade(database: Database, migrations: Migrations = OURS) -> Path | None:

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     false,
+    text,
 )
 
 from copilot_api.storage.instants import Instant
@@ -27,6 +28,7 @@ metadata = MetaData(
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
         "fk": "fk_%(table_name)s_%(column_0_name)s",
         "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
     }
 )
 
@@ -89,8 +91,87 @@ usage_events = Table(
     Column("estimated_tokens", BigInteger, nullable=False, server_default="0"),
     Column("would_limit", Text),
     Column("fallback_from", Text),
+    Column("kind", Text, nullable=False, server_default="turn"),
     Index(None, "at"),
     Index(None, "key_id", "at"),
+    Index(None, "model", "at"),
+    Index(
+        "ix_usage_events_failed",
+        "at",
+        sqlite_where=text("cause != 'ok'"),
+        postgresql_where=text("cause != 'ok'"),
+    ),
+)
+
+usage_series = Table(
+    "usage_series",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),  # all that follows in one text, since NULLs are never equal
+    Column("grain", String(10), nullable=False),
+    Column("key_id", Text),
+    Column("identity_id", Text),
+    Column("client", Text),
+    Column("endpoint", Text),
+    Column("model", Text),
+    Column("upstream_model", Text),
+    Column("status", Integer),
+    Column("cause", String(40)),
+    Column("kind", Text),
+    Column("usage_unknown", Boolean),
+    Index(None, "grain", "key_id"),
+)
+
+usage_rollups = Table(
+    "usage_rollups",
+    metadata,
+    Column("span", Integer, primary_key=True, autoincrement=False),  # seconds: an hour or a day
+    Column("start", BigInteger, primary_key=True, autoincrement=False),
+    Column("series_id", Integer, primary_key=True, autoincrement=False),
+    Column("requests", BigInteger, nullable=False),
+    Column("errors", BigInteger, nullable=False),
+    Column("would_limit", BigInteger, nullable=False),
+    Column("unknown", BigInteger, nullable=False),
+    Column("charged", BigInteger, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("cache_read_tokens", BigInteger, nullable=False),
+    Column("cache_write_tokens", BigInteger, nullable=False),
+    Column("reasoning_tokens", BigInteger, nullable=False),
+    Column("estimated_tokens", BigInteger, nullable=False),
+    Column("nano_aiu", BigInteger, nullable=False),
+    Column("estimated_nano_aiu", BigInteger, nullable=False),
+    Column("micro_premium_requests", BigInteger, nullable=False),  # whole numbers, so that sums are exact
+    Column("queue_microseconds", BigInteger, nullable=False),
+    Column("duration_microseconds", BigInteger, nullable=False),
+    Column("first_token_microseconds", BigInteger, nullable=False),
+    Column("bytes_in", BigInteger, nullable=False),
+    Column("bytes_out", BigInteger, nullable=False),
+    Column("durations", LargeBinary, nullable=False),
+    Column("first_tokens", LargeBinary, nullable=False),
+    Index(None, "series_id", "span", "start"),
+    sqlite_with_rowid=False,
+)
+
+usage_state = Table(
+    "usage_state",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+quota_readings = Table(
+    "quota_readings",
+    metadata,
+    Column("identity_id", String(40), primary_key=True),
+    Column("name", String(80), primary_key=True),
+    Column("at", Instant, primary_key=True),
+    Column("entitlement", Double),
+    Column("used", Double),
+    Column("overage", Double, nullable=False),
+    Column("is_unlimited", Boolean, nullable=False),
+    Column("is_token_based", Boolean, nullable=False),
+    Column("resets_at", Instant),
 )
 
 identity_stops = Table(

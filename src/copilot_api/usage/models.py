@@ -74,3 +74,5 @@ class UsageEvent(msgspec.Struct, kw_only=True, omit_defaults=False):
     """The limits, with commas between them, that would have refused the call, were they not only observed."""
     fallback_from: str | None = None
     """The id of the model that the call was meant for, where another one took its place."""
+    kind: str = "turn"
+    """What the call was for, as far as its client shows it, from a closed list; see `copilot_api.gateway.kinds`."""
