@@ -27,7 +27,7 @@ _MOST_PAIR_BYTES = 32
 EMPTY = 0
 """The histogram of nothing."""
 
-_BOUNDS = tuple(2.0 ** ((FIRST_EXPONENT + index) / SCALE) for index in range(BUCKETS - 1))
+_BOUNDS = tuple(math.pow(2.0, (FIRST_EXPONENT + index) / SCALE) for index in range(BUCKETS - 1))
 """The upper bounds of all buckets but the last, which has none. What is as long as the bound is in."""
 
 
