@@ -7,13 +7,17 @@ import pytest
 
 from copilot_api.protocols import embeddings
 from copilot_api.protocols.base import (
+    NOTHING,
+    SHOWN_CHARACTERS,
     AnswerHead,
     AnswerMeter,
     ModelTraits,
+    Outline,
     ParsedRequest,
     StreamRelay,
     Usage,
     output_limit_of,
+    shown,
 )
 from copilot_api.protocols.chat import request as chat_request
 from copilot_api.protocols.chat import response as chat_response
@@ -89,3 +93,12 @@ def test_what_a_model_is_follows_from_its_vendor_or_its_name() -> None:
     opus = ModelTraits(id="claude-opus-4.8", has_adaptive_thinking=True)
     sonnet = ModelTraits(id="claude-sonnet-4.6", has_adaptive_thinking=True)
     assert (opus.takes_only_adaptive_thinking, sonnet.takes_only_adaptive_thinking) == (True, False)
+
+
+def test_of_a_text_that_was_decoded_the_beginning_is_shown_as_json() -> None:
+    assert bytes(shown('say "hi"\n')) == b'"say \\"hi\\"\\n"'
+    assert bytes(shown("ä" * 10_000)) == b'"%b"' % ("ä" * SHOWN_CHARACTERS).encode()
+
+
+def test_an_outline_shows_nothing_unless_it_is_told() -> None:
+    assert Outline() == Outline(tools=0, messages=0, system=NOTHING, said=NOTHING)

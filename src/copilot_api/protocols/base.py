@@ -99,6 +99,30 @@ class AnswerHead(msgspec.Struct, frozen=True, kw_only=True):
         return "".join(character for character in self.request_id if character.isalnum())
 
 
+SHOWN_CHARACTERS = 512
+"""How much of a text is looked at to tell what a call is for; also as bytes."""
+NOTHING = msgspec.Raw(b"null")
+
+
+class Outline(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What tells what a request is for without its being read: how much of what it has, and where two of its texts begin.
+    Those are raw JSON, a string or a list of parts, and may go on: whoever looks at them looks at the beginning only.
+    """
+
+    tools: int = 0
+    messages: int = 0
+    system: msgspec.Raw = NOTHING
+    """The system prompt."""
+    said: msgspec.Raw = NOTHING
+    """What the user said last; nothing where the model or a tool had the last word."""
+
+
+def shown(text: str) -> msgspec.Raw:
+    """The beginning of `text`, which was decoded, as an `Outline` has it."""
+    return msgspec.Raw(msgspec.json.encode(text[:SHOWN_CHARACTERS]))
+
+
 class ParsedRequest(Protocol):
     """A client's request as the gateway needs to know it; the rest of it stays bytes."""
 
@@ -130,6 +154,11 @@ class ParsedRequest(Protocol):
     @property
     def output_limit(self) -> int | None:
         """The most output tokens that the caller asks for; None when it does not say."""
+        ...
+
+    @property
+    def outline(self) -> Outline:
+        """What tells what the call is for."""
         ...
 
     def render(self, traits: ModelTraits) -> Outgoing:

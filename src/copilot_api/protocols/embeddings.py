@@ -14,9 +14,11 @@ from typing import Annotated, Literal
 import msgspec
 
 from copilot_api.errors import BadRequest, UpstreamFailed
-from copilot_api.protocols.base import Envelope, ModelTraits, Outgoing, Usage
+from copilot_api.protocols.base import Envelope, ModelTraits, Outgoing, Outline, Usage
 from copilot_api.protocols.copilot_usage import CopilotUsage
 from copilot_api.protocols.json_object import JsonObject, parse_object, refuse_duplicate_keys, wrong_field
+
+_NO_OUTLINE = Outline()
 
 
 class _Request(msgspec.Struct):
@@ -57,6 +59,7 @@ class EmbeddingsRequest:
     effort: str | None = None
     output_limit: int | None = 0
     """Vectors are no tokens."""
+    outline: Outline = _NO_OUTLINE
 
     def render(self, traits: ModelTraits) -> Outgoing:
         """The body that goes upstream."""

@@ -307,3 +307,33 @@ def test_114_a_huge_request_is_parsed_in_bounded_time() -> None:
     request.render(ModelTraits(id="gpt-5"))
     assert request.has_images
     assert time.monotonic() - began < 3.0
+
+
+# Its outline ------------------------------------------------------------------------------------------------------
+
+SYSTEM = {"role": "system", "content": "be brief"}
+
+
+@pytest.mark.parametrize(
+    ("messages", "system", "said"),
+    [
+        ([USER], b"null", b'"hello"'),
+        ([SYSTEM, USER], b'"be brief"', b'"hello"'),
+        ([{"role": "developer", "content": [{"type": "text", "text": "x"}]}, USER], b'[{"type": "text", "text": "x"}]', b'"hello"'),
+        ([USER, SYSTEM], b"null", b'"hello"'),
+        ([USER, SYSTEM, SYSTEM, SYSTEM], b"null", b"null"),
+        ([USER, {"role": "assistant", "content": "{"}], b"null", b"null"),
+        ([USER, {"role": "tool", "tool_call_id": "c", "content": "hello"}], b"null", b"null"),
+        ([USER, {"role": "user", "content": None}], b"null", b"null"),
+    ],
+)  # fmt: skip
+def test_its_outline_shows_the_system_prompt_and_what_the_user_said_last(
+    messages: list[Any], system: bytes, said: bytes
+) -> None:
+    outline = parse_request(source(messages=messages)).outline
+    assert (bytes(outline.system), bytes(outline.said), outline.messages) == (system, said, len(messages))
+
+
+@pytest.mark.parametrize(("tools", "count"), [(None, 0), ([], 0), ([{"type": "function"}] * 3, 3)])
+def test_its_outline_counts_the_tools(tools: Any, count: int) -> None:
+    assert parse_request(source(tools=tools)).outline.tools == count

@@ -335,3 +335,46 @@ def _underscored(value: Any) -> Any:
         else _underscored(inner)
         for field, inner in value.items()
     }
+
+
+# Its outline --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("contents", "said"),
+    [
+        ([user({"text": "hello"})], b'"hello"'),
+        (user({"text": "hello"}), b'"hello"'),
+        ([{"parts": {"text": "hello"}}], b'"hello"'),
+        ([user({"text": "a"}, RESULT, {"text": "b"}, {"text": ""}, IMAGE)], b'"b"'),
+        ([user({"text": "a"}, *[RESULT] * 8)], b"null"),
+        ([user(RESULT)], b"null"),
+        ([user({"text": "hello"}), model({"text": "hi"})], b"null"),
+        ([{}], b"null"),
+    ],
+)
+def test_its_outline_shows_the_last_text_of_the_user(contents: Any, said: bytes) -> None:
+    assert bytes(parse({"contents": contents}).outline.said) == said
+
+
+@pytest.mark.parametrize(
+    ("system", "shown"),
+    [
+        (None, b"null"),
+        ("", b"null"),
+        ("be brief", b'"be brief"'),
+        ({}, b"null"),
+        ({"parts": {"text": "be brief"}}, b'"be brief"'),
+        ({"parts": [IMAGE, {"text": 'say "x"'}, {"text": "y"}]}, b'"say \\"x\\""'),
+        ({"parts": [{"text": "x" * 9000}]}, b'"%b"' % (b"x" * 512)),
+    ],
+)
+def test_its_outline_shows_the_system_prompt(system: Any, shown: bytes) -> None:
+    assert bytes(parse({"contents": SAID, "systemInstruction": system}).outline.system) == shown
+
+
+@pytest.mark.parametrize(
+    ("tools", "count"), [(None, 0), ([], 0), ({"googleSearch": {}}, 1), ([{"googleSearch": {}}] * 2, 2)]
+)
+def test_its_outline_counts_the_groups_of_tools(tools: Any, count: int) -> None:
+    assert parse({"contents": SAID, "tools": tools}).outline.tools == count

@@ -188,3 +188,39 @@ def test_a_conversation_that_should_be_held_here_is_refused_so_that_the_sdk_send
     details = json.loads(error_body(refused.value, "req_1"))["error"]["details"]
     assert details == {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
     assert parse_request(body.replace(b'{"type":"create"}', b"null")).model == "m"
+
+
+SYSTEM = {"role": "system", "content": "a reminder"}
+
+
+@pytest.mark.parametrize(
+    ("messages", "said"),
+    [
+        ([USER], b'"hello"'),
+        ([USER, SYSTEM], b'"hello"'),
+        ([{"role": "user", "content": [TEXT, {"type": "text", "text": "y"}]}], b'"y"'),
+        ([{"role": "user", "content": [RESULT, TEXT]}, SYSTEM], b'"x"'),
+        ([{"role": "user", "content": [TEXT, RESULT]}], b'"x"'),
+        ([{"role": "user", "content": [TEXT, *[RESULT] * 8]}], b"null"),
+        ([{"role": "user", "content": [RESULT]}], b"null"),
+        ([{"role": "user", "content": [{"type": "text"}]}], b"null"),
+        ([{"role": "user", "content": [{"type": "text", "text": 5}]}], b"5"),
+        ([{"role": "user", "content": []}], b"[]"),
+        ([USER, {"role": "assistant", "content": "{"}], b"null"),
+        ([SYSTEM], b"null"),
+    ],
+)
+def test_its_outline_shows_the_last_text_of_the_user(messages: list[Any], said: bytes) -> None:
+    outline = request(messages=messages).outline
+    assert (bytes(outline.said), outline.messages) == (said, len(messages))
+
+
+@pytest.mark.parametrize("system", [None, "", "be brief", [TEXT]])
+def test_its_outline_shows_the_system_prompt(system: Any) -> None:
+    assert bytes(request(system=system).outline.system) == json.dumps(system).encode()
+    assert bytes(request().outline.system) == b"null"
+
+
+@pytest.mark.parametrize(("tools", "count"), [(None, 0), ([], 0), ([{"name": "f", "input_schema": {}}] * 3, 3)])
+def test_its_outline_counts_the_tools(tools: Any, count: int) -> None:
+    assert request(tools=tools).outline.tools == count

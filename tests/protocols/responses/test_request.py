@@ -296,3 +296,40 @@ def test_pitfall_115_what_json_can_name_and_nobody_can_send_is_harmless() -> Non
             render_answer(GOLDEN, asked, AnswerHead(model=asked.model, request_id="r", now=1))
         except BadRequest:
             continue
+
+
+# Its outline ------------------------------------------------------------------------------------------------------
+
+ASKED = {"role": "user", "content": [{"type": "input_text", "text": "hello"}]}
+TOLD = json.dumps(ASKED["content"]).encode()
+RULES = {"type": "message", "role": "developer", "content": "be brief"}
+
+
+@pytest.mark.parametrize(
+    ("given", "system", "said", "count"),
+    [
+        ("hello", b"null", b'"hello"', 1),
+        ([ASKED], b"null", TOLD, 1),
+        ([RULES, ASKED], b'"be brief"', TOLD, 2),
+        ([ASKED, RULES], b"null", TOLD, 2),
+        ([ASKED, RULES, RULES, RULES], b"null", b"null", 4),
+        ([ASKED, {"type": "function_call_output", "call_id": "c", "output": "hello"}], b"null", b"null", 2),
+        ([ASKED, {"role": "assistant", "content": "hello"}], b"null", b"null", 2),
+    ],
+)
+def test_its_outline_shows_the_system_prompt_and_what_the_user_said_last(
+    given: Any, system: bytes, said: bytes, count: int
+) -> None:
+    outline = parse_request(json.dumps({"model": "m", "input": given}).encode()).outline
+    assert (bytes(outline.system), bytes(outline.said), outline.messages) == (system, said, count)
+
+
+def test_its_outline_shows_the_beginning_of_the_instructions() -> None:
+    outline = request(instructions='say "ä"\n' * 1000, input=[RULES, ASKED]).outline
+    assert bytes(outline.system).startswith(b'"say \\"\xc3\xa4\\"\\n')
+    assert len(bytes(outline.system)) < 1500
+
+
+@pytest.mark.parametrize(("tools", "count"), [(None, 0), ([], 0), ([{"type": "web_search"}] * 3, 3)])
+def test_its_outline_counts_the_tools(tools: Any, count: int) -> None:
+    assert request(tools=tools).outline.tools == count

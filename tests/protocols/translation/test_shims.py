@@ -87,9 +87,14 @@ def test_what_only_looked_like_a_stop_sequence_is_handed_out() -> None:
     assert found == [TextDelta("STAND"), TextDelta("S"), Finished(StopReason.END)]
 
 
-def test_of_several_sequences_the_first_in_the_text_counts_and_the_longest_there() -> None:
-    found = through(StopSequences(("b", "bc", "a")), TextDelta("xxbca"))
+def test_of_several_sequences_the_one_that_is_complete_first_counts_and_the_longest_there() -> None:
+    found = through(StopSequences(("bca", "c", "bc", "a")), TextDelta("xxbca"))
     assert found == [TextDelta("xx"), Finished(StopReason.STOP_SEQUENCE, stop_sequence="bc")]
+
+
+def test_what_comes_behind_a_complete_sequence_does_not_matter() -> None:
+    stops = StopSequences(("S", "bSb"))
+    assert through(stops, TextDelta("bSb")) == [TextDelta("b"), Finished(StopReason.STOP_SEQUENCE, stop_sequence="S")]
 
 
 @given(
@@ -101,7 +106,8 @@ def test_the_text_before_the_first_stop_is_what_arrives(pieces: list[str], stops
     events: list[StreamEvent] = [TextDelta(piece) for piece in pieces if piece]
     found = through(StopSequences(tuple(stops)), *events, Finished(StopReason.END))
     text, got = "".join(pieces), "".join(event.text for event in found if isinstance(event, TextDelta))
-    places = [place for stop in stops if (place := text.find(stop)) >= 0]
-    assert got == (text[: min(places)] if places else text)
+    # A model stops where the first of them is complete, and of those that end there the longest counts.
+    ends = [(place + len(stop), place) for stop in stops if (place := text.find(stop)) >= 0]
+    assert got == (text[: min(ends)[1]] if ends else text)
     assert isinstance(found[-1], Finished)
     assert sum(isinstance(event, Finished) for event in found) == 1

@@ -3,7 +3,7 @@
 import msgspec
 
 from copilot_api.errors import BadRequest
-from copilot_api.protocols.base import Envelope, ModelTraits, Outgoing, output_limit_of
+from copilot_api.protocols.base import NOTHING, Envelope, ModelTraits, Outgoing, Outline, output_limit_of
 from copilot_api.protocols.chat import wire
 from copilot_api.protocols.chat.foreign_shapes import FOREIGN_PARTS, normalised
 from copilot_api.protocols.effort import clamp
@@ -14,6 +14,7 @@ _decode_request = msgspec.json.Decoder(wire.Request).decode
 _decode_parts = msgspec.json.Decoder(list[wire.ContentPart]).decode
 
 _IMAGE_TYPES = {"image_url", "input_image", "image"}
+_SYSTEM_ROLES = {"system", "developer"}
 _SMALL_BODY_BYTES = 1024
 _BRACKET = b"["[0]
 
@@ -31,6 +32,7 @@ class ChatRequest(msgspec.Struct, frozen=True):
     has_images: bool
     effort: str | None
     output_limit: int | None
+    outline: Outline
 
     @property
     def speaks_functions(self) -> bool:
@@ -139,8 +141,24 @@ def _parse(body: JsonObject) -> tuple[ChatRequest, set[str]]:
         has_images=not types.isdisjoint(_IMAGE_TYPES),
         effort=request.reasoning_effort,
         output_limit=output_limit_of(request.max_tokens if newer is None else newer),
+        outline=_outline(request),
     )
     return parsed, types
+
+
+def _outline(request: wire.Request) -> Outline:
+    messages = request.messages
+    first, said = messages[0], NOTHING
+    for message in messages[:-4:-1]:  # some clients end with a reminder of the system's
+        if message.role not in _SYSTEM_ROLES:
+            said = message.content if message.role == "user" else NOTHING
+            break
+    return Outline(
+        tools=len(request.tools or ()),
+        messages=len(messages),
+        system=first.content if first.role in _SYSTEM_ROLES else NOTHING,
+        said=said,
+    )
 
 
 def _part_types(messages: list[wire.RequestMessage]) -> set[str]:

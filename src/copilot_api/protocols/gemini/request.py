@@ -7,7 +7,7 @@ from typing import Any, NoReturn, cast
 import msgspec
 
 from copilot_api.errors import BadRequest
-from copilot_api.protocols.base import Envelope, ModelTraits, output_limit_of
+from copilot_api.protocols.base import NOTHING, Envelope, ModelTraits, Outline, output_limit_of, shown
 from copilot_api.protocols.conversation import ModelRequest
 from copilot_api.protocols.gemini import wire
 from copilot_api.protocols.gemini.contents import (
@@ -53,6 +53,7 @@ class GeminiRequest(msgspec.Struct, frozen=True):
     includes_thoughts: bool
     """Whether the client gets to see the model's thoughts."""
     form: AnswerForm
+    outline: Outline
 
     def render(self, traits: ModelTraits) -> NoReturn:
         """Never: there is no model to send it to as it is."""
@@ -120,6 +121,22 @@ def _parsed(body: wire.Request, envelope: Envelope) -> GeminiRequest:
         output_limit=output_limit_of(config.max_output_tokens if config else None),
         includes_thoughts=bool(thinking and thinking.include_thoughts),
         form=form,
+        outline=_outline(body, contents),
+    )
+
+
+def _outline(body: wire.Request, contents: list[wire.Content]) -> Outline:
+    system, tools, last = body.system_instruction, body.tools, contents[-1]
+    if isinstance(system, wire.Content):
+        system = next((part.text for part in parts_of(system)[:8] if part.text), None)
+    said = None
+    if last.role != "model":
+        said = next((part.text for part in parts_of(last)[:-9:-1] if part.text), None)
+    return Outline(
+        tools=len(tools) if isinstance(tools, list) else int(tools is not None),
+        messages=len(contents),
+        system=shown(system) if system else NOTHING,
+        said=shown(said) if said else NOTHING,
     )
 
 

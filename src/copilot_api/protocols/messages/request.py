@@ -1,11 +1,12 @@
 """A Messages request: read as far as the gateway must on every call, carried as it came."""
 
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import msgspec
 
 from copilot_api.errors import BadRequest, GatewayError
-from copilot_api.protocols.base import Envelope, ModelTraits, Outgoing, output_limit_of
+from copilot_api.protocols.base import NOTHING, Envelope, ModelTraits, Outgoing, Outline, output_limit_of
 from copilot_api.protocols.json_object import JsonObject, parse_object, refuse_duplicate_keys, wrong_field
 from copilot_api.protocols.messages import wire
 from copilot_api.protocols.messages.errors import THREADS_UNSUPPORTED
@@ -14,6 +15,7 @@ from copilot_api.protocols.messages.native import render_native
 _decode_request = msgspec.json.Decoder(wire.Request)
 _decode_count_request = msgspec.json.Decoder(wire.CountRequest)
 _decode_glances = msgspec.json.Decoder(list[wire.Glance]).decode
+_decode_text_glances = msgspec.json.Decoder(list[wire.TextGlance]).decode
 _decode_source = msgspec.json.Decoder(wire.Source).decode
 
 _NO_ENVELOPE = Envelope()
@@ -47,6 +49,7 @@ class MessagesRequest(msgspec.Struct, frozen=True):
     has_images: bool
     effort: str | None
     output_limit: int | None
+    outline: Outline
     hides_thinking: bool = False
     """Whether the caller wants thinking blocks without their text (`thinking.display`: `omitted`)."""
 
@@ -85,30 +88,59 @@ def _parse(source: bytes, envelope: Envelope, decoder: "msgspec.json.Decoder[C]"
         refuse_duplicate_keys(source)
     if body.get("thread") not in {None, b"null"}:
         raise ThreadsUnsupported("conversations are not held here between requests", param="thread")
-    system = body.get("system")
-    if system is not None and system[0] not in _TEXTS_OR_NULL:
+    system = body.fields.get("system", NOTHING)
+    if memoryview(system)[0] not in _TEXTS_OR_NULL:
         raise BadRequest("the field 'system' is wrong: expected a string or a list of text blocks", param="system")
-    glances = [_glance(place, message) for place, message in enumerate(request.messages)]
+    messages = request.messages
+    last = _last_spoken(messages)
+    glances = [_glance(place, message) for place, message in enumerate(messages[:last])]
+    glances += [_glance(place, messages[place], _decode_text_glances) for place in range(last, len(messages))]
     return MessagesRequest(
         body=body,
         betas=envelope.betas,
         model=request.model,
         is_streamed=bool(request.stream),
-        initiator=_initiator(request.messages, glances),
+        initiator=_initiator(messages, glances),
         has_images=any([_shows_image(blocks) for blocks in glances]),
         effort=request.output_config.effort if request.output_config else None,
         output_limit=output_limit_of(request.max_tokens),
+        outline=Outline(
+            tools=len(request.tools or ()),
+            messages=len(messages),
+            system=system,
+            said=_said(messages[last], glances[last]),
+        ),
         hides_thinking=request.thinking is not None and request.thinking.display == "omitted",
     )
 
 
-def _glance(place: int, message: wire.RawMessage) -> list[wire.Glance]:
+def _last_spoken(messages: list[wire.RawMessage]) -> int:
+    """The place of the last message, but for one that the client adds as the system's."""
+    last = len(messages) - 1
+    return last - 1 if last and messages[last].role == "system" else last
+
+
+def _said(message: wire.RawMessage, blocks: Sequence[wire.Glance]) -> msgspec.Raw:
+    """The last text of a message of the user's."""
+    if message.role != "user":
+        return NOTHING
+    if not blocks:
+        return message.content
+    for block in blocks[:-9:-1]:
+        if isinstance(block, wire.TextGlance) and block.type == "text":
+            return block.text
+    return NOTHING
+
+
+def _glance(
+    place: int, message: wire.RawMessage, decode: Callable[[memoryview], Sequence[wire.Glance]] = _decode_glances
+) -> Sequence[wire.Glance]:
     """The blocks of `message`, none for a string. Raises `BadRequest` when its content is neither."""
     content = memoryview(message.content)
     first = content[0]
     if first == _BRACKET:
         try:
-            return _decode_glances(content)
+            return decode(content)
         except msgspec.ValidationError as error:
             raise wrong_field(error, f"messages[{place}].content") from None
     if first != _QUOTE:
@@ -119,7 +151,7 @@ def _glance(place: int, message: wire.RawMessage) -> list[wire.Glance]:
     return []
 
 
-def _initiator(messages: list[wire.RawMessage], glances: list[list[wire.Glance]]) -> str:
+def _initiator(messages: list[wire.RawMessage], glances: list[Sequence[wire.Glance]]) -> str:
     """
     Who began the call. A turn that only brings tool results follows from an earlier one; a system message that the
     client adds at the end says nothing of it.
@@ -132,7 +164,7 @@ def _initiator(messages: list[wire.RawMessage], glances: list[list[wire.Glance]]
     return "user"
 
 
-def _shows_image(blocks: list[wire.Glance]) -> bool:
+def _shows_image(blocks: Sequence[wire.Glance]) -> bool:
     return any([block.type == "image" or (block.type in _HOLDERS and _holds_image(block)) for block in blocks])
 
 

@@ -26,6 +26,12 @@ class Glance(msgspec.Struct):
     source: msgspec.Raw = ABSENT
 
 
+class TextGlance(Glance):
+    """The same, and where its text stands."""
+
+    text: msgspec.Raw = ABSENT
+
+
 class RawMessage(msgspec.Struct):
     """One message; its content (a string or a list of blocks) stays raw: the bulk of a request is here."""
 

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from copilot_api.errors import BadRequest
-from copilot_api.protocols.base import Envelope, ModelTraits, Outgoing, output_limit_of
+from copilot_api.protocols.base import NOTHING, Envelope, ModelTraits, Outgoing, Outline, output_limit_of, shown
 from copilot_api.protocols.conversation import ModelRequest, OutputFormat, Thinking
 from copilot_api.protocols.json_object import JsonObject, parse_object, refuse_duplicate_keys, wrong_field
 from copilot_api.protocols.responses import wire
@@ -23,6 +23,7 @@ _SMALL_BODY_BYTES = 1024
 _PLAIN = Envelope()
 _BRACKET, _QUOTE = b'["'
 _MAX_NAME = 64
+_SYSTEM_ROLES = {"system", "developer"}
 _IMAGE_TYPES = {"input_image", "image_url", "image"}
 _LOGPROBS = "message.output_text.logprobs"
 
@@ -38,6 +39,7 @@ class ResponsesRequest(msgspec.Struct, frozen=True):
     has_images: bool
     effort: str | None
     output_limit: int | None
+    outline: Outline
 
     @property
     def tool_set(self) -> ToolSet:
@@ -69,6 +71,7 @@ def parse_request(source: bytes, envelope: Envelope = _PLAIN) -> ResponsesReques
         has_images=any([_has_image(place, item) for place, item in enumerate(items)]),
         effort=fields.reasoning.effort if fields.reasoning else None,
         output_limit=output_limit_of(fields.max_output_tokens),
+        outline=_outline(fields, items),
     )
 
 
@@ -95,6 +98,19 @@ def _item_kinds(source: msgspec.Raw) -> list[wire.ItemKind]:
         what = "is required" if bytes(content) == b"null" else "is wrong: expected a string or a list of items"
         raise BadRequest(f"the field 'input' {what}", param="input")
     return _decoded(_items, content, "input")
+
+
+def _outline(fields: wire.Request, items: list[wire.ItemKind]) -> Outline:
+    system, said = NOTHING, NOTHING if items else fields.input
+    if fields.instructions:
+        system = shown(fields.instructions)
+    elif items and items[0].role in _SYSTEM_ROLES:
+        system = items[0].content
+    for item in items[:-4:-1]:
+        if item.role not in _SYSTEM_ROLES:
+            said = item.content if item.role == "user" else NOTHING
+            break
+    return Outline(tools=len(fields.tools or ()), messages=len(items) or 1, system=system, said=said)
 
 
 def _initiator(items: list[wire.ItemKind]) -> str:

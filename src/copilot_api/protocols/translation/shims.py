@@ -147,15 +147,16 @@ class StopSequences:
         return (event,)
 
     def _scan(self, text: str) -> Iterator[StreamEvent]:
-        found = min(
-            ((place, -len(sequence), sequence) for sequence in self._sequences if (place := text.find(sequence)) >= 0),
-            default=None,
-        )
+        # The one that is complete first, as a model would have stopped: what comes behind it must not matter, since it
+        # may not be here yet. Of several that end there the longest.
+        places = ((text.find(sequence), sequence) for sequence in self._sequences)
+        found = min(((place + len(sequence), place, sequence) for place, sequence in places if place >= 0), default=None)
         if found is not None:
+            _, place, sequence = found
             self._held, self.is_over = "", True
-            if found[0]:
-                yield TextDelta(text[: found[0]])
-            yield Finished(StopReason.STOP_SEQUENCE, stop_sequence=found[2])
+            if place:
+                yield TextDelta(text[:place])
+            yield Finished(StopReason.STOP_SEQUENCE, stop_sequence=sequence)
             return
         keep = max(_overlap(text, sequence) for sequence in self._sequences)
         self._held = text[len(text) - keep :]
