@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from copilot_api.api.door import Door
-from copilot_api.api.http_exchange import EXCHANGE, Message, Receive, Scope, Send
+from copilot_api.api.http_exchange import EXCHANGE, Receive, Scope, Send
 from copilot_api.api.intake import RequestHead, read_body
-from copilot_api.api.responses import send_error, send_json
+from copilot_api.api.responses import send_error, send_json, uncached
 from copilot_api.clock import Clock
 from copilot_api.config.loader import ConfigInvalid
 from copilot_api.config.schema import ConfigFile
@@ -107,7 +107,7 @@ class ConfigApi:
 
     async def _answer(self, act: "_Act", scope: Scope, receive: Receive, send: Send) -> None:
         """Answer what `act` makes of the request of an admin, or why not. No cache keeps either."""
-        send = _uncached(send)
+        send = uncached(send)
         head = self._door.read_head(scope)
         try:
             key = await self._door.authenticate_admin(head, scope)
@@ -180,12 +180,3 @@ async def _read_config(head: RequestHead, scope: Scope, receive: Receive) -> byt
         return await read_body(receive, head, MAX_CONFIG_BYTES, scope["extensions"].get(EXCHANGE))
     except BodyTooLarge as error:
         raise BodyTooLarge(error.message, hint="no configuration is that large") from error
-
-
-def _uncached(send: Send) -> Send:
-    async def send_uncached(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message["headers"], (b"cache-control", b"no-store")]}
-        await send(message)
-
-    return send_uncached

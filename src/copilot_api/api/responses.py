@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from copilot_api.api.errors import OPENAI, ErrorForm, error_form_for, new_request_id
-from copilot_api.api.http_exchange import Application, Receive, Scope, Send
+from copilot_api.api.http_exchange import Application, Message, Receive, Scope, Send
 from copilot_api.errors import GatewayError
 
 
@@ -28,6 +28,17 @@ async def send_error(send: Send, error: GatewayError, form: ErrorForm = OPENAI) 
     ]
     await send({"type": "http.response.start", "status": form.status(error), "headers": headers})
     await send({"type": "http.response.body", "body": form.body(error, request_id)})
+
+
+def uncached(send: Send) -> Send:
+    """`send`, with every answer kept out of every cache."""
+
+    async def send_uncached(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], (b"cache-control", b"no-store")]}
+        await send(message)
+
+    return send_uncached
 
 
 def answering_errors(endpoint: Application) -> Application:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
+from copilot_api.observability.trace_context import TraceContext
+
 Level = Literal["debug", "info", "warning", "error"]
 
 
@@ -89,9 +91,12 @@ class EndedCall(Protocol):
 class CallEnded(Observation):
     """One call has ended, however it did."""
 
-    level: ClassVar[Level] = "debug"
     message: ClassVar[str] = "call"
     call: EndedCall
+    trace: TraceContext | None = None
+    """The caller's own span, where traces are exported and the caller has one."""
+    dispatched_after: float | None = None
+    """How many seconds after its arrival the call went upstream, the last time if it did more than once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +152,38 @@ class CatalogStorageBroken(Observation):
     level: ClassVar[Level] = "warning"
     message: ClassVar[str] = "Copilot's list of models cannot be stored now"
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaUnreadable(Observation):
+    """GitHub does not tell the account's quota. Said once, until it does again."""
+
+    level: ClassVar[Level] = "warning"
+    message: ClassVar[str] = "the account's quota cannot be read; the last reading stays"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaReadable(Observation):
+    """It does again."""
+
+    message: ClassVar[str] = "the account's quota is read again"
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaStorageBroken(Observation):
+    """The database does not take readings of the quota: the history has a gap. Said once, until it does again."""
+
+    level: ClassVar[Level] = "warning"
+    message: ClassVar[str] = "readings of the account's quota cannot be stored now"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaStorageRecovered(Observation):
+    """The database takes them again."""
+
+    message: ClassVar[str] = "readings of the account's quota are stored again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +247,42 @@ class EventsLost(Observation):
 
 
 @dataclass(frozen=True, slots=True)
+class UsageForgotten(Observation):
+    """What was older than it is to be kept is deleted."""
+
+    message: ClassVar[str] = "old usage was deleted, as retention says"
+    events: int
+    rollups: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClockMistrusted(Observation):
+    """The clock jumped, or nobody called for a month: what is old by it may not be."""
+
+    level: ClassVar[Level] = "warning"
+    message: ClassVar[str] = (
+        "the clock may be wrong: nothing is deleted for a day. If it is, have it set from the network"
+    )
+    now: str
+
+
+@dataclass(frozen=True, slots=True)
+class UpkeepFailed(Observation):
+    """The ledger could not be looked after; it is tried again."""
+
+    level: ClassVar[Level] = "warning"
+    message: ClassVar[str] = "the ledger cannot be looked after now: old usage stays, days stay open"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class UpkeepRecovered(Observation):
+    """It can again."""
+
+    message: ClassVar[str] = "the ledger is looked after again"
+
+
+@dataclass(frozen=True, slots=True)
 class Braked(Observation):
     """Copilot shows that it is too much: fewer calls at once from now on."""
 
@@ -264,6 +337,45 @@ class ConfigRejected(Observation):
     level: ClassVar[Level] = "error"
     message: ClassVar[str] = "config.json cannot be used; the last good configuration stays in force"
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OtelExportBroken(Observation):
+    """Something could not be exported to OpenTelemetry's collector. Said once, until nothing went wrong for a while."""
+
+    level: ClassVar[Level] = "warning"
+    message: ClassVar[str] = "OpenTelemetry's collector does not get what is exported; calls go on as ever"
+    signal: str
+    """`traces` or `metrics`."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OtelExportRecovered(Observation):
+    """The collector takes it again. `lost` calls are missing in the traces for good."""
+
+    message: ClassVar[str] = "OpenTelemetry's collector gets what is exported again"
+    signal: str
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class OtelCallsLost(Observation):
+    """What was never said before the end: so many calls are missing in the traces."""
+
+    level: ClassVar[Level] = "warning"
+    message: ClassVar[str] = "calls are missing in the exported traces"
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class ObserverFailed(Observation):
+    """A defect of ours in one of those who are told all this; the others still are, and calls go on."""
+
+    level: ClassVar[Level] = "error"
+    message: ClassVar[str] = "an observation could not be taken in; this is said once for each observer"
+    observer: str
+    traceback: str
 
 
 @dataclass(frozen=True, slots=True)
