@@ -1,19 +1,24 @@
 """`GET /usage` and `GET /token`."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from copilot_api.api.account import QUOTA_SECONDS, Token, Usage
+from copilot_api.api.account import Token, Usage
 from copilot_api.api.door import Door
 from copilot_api.api.responses import answering_errors
 from copilot_api.errors import UpstreamFailed
 from copilot_api.keys.service import IssuedKey
 from copilot_api.upstream.auth import CopilotSession, CopilotSessions
+from copilot_api.upstream.brake import Brake
 from copilot_api.upstream.github import GitHub
 from copilot_api.upstream.hosts import Hosts
 from copilot_api.upstream.identities import CredentialSource, Identity
+from copilot_api.upstream.quota_keeper import FRESH_SECONDS, QuotaKeeper
+from copilot_api.upstream.quotas import QuotaReading
+from copilot_api.usage.credit_reports import AccountReports
 from copilot_api.usage.models import Cause, UsageEvent
 from tests.api.wire import Reply, ask
 from tests.fakes import FakeClock
@@ -34,13 +39,15 @@ class StubGitHub(GitHub):
     def __init__(self) -> None:
         self.hosts = Hosts()
         self.asked: list[str] = []
-        self.is_broken = False
+        self.document: dict[str, Any] = USER
+        self.fails_from = 1000
+        """From which question on it gives no answer."""
 
     async def fetch_copilot_user(self, github_token: str) -> dict[str, Any]:
         self.asked.append(github_token)
-        if self.is_broken:
+        if len(self.asked) >= self.fails_from:
             raise UpstreamFailed("no answer from GitHub")
-        return USER
+        return self.document
 
 
 class ReadySessions(CopilotSessions):
@@ -56,23 +63,28 @@ class Account:
     def __init__(self, door: Door, stored: Stored, clock: FakeClock, identity: Identity | None = IDENTITY) -> None:
         self.github = StubGitHub()
         self._door, self._stored, self._clock, self._identity = door, stored, clock, identity
-        self._usage: Usage | None = None
 
     def _sessions(self) -> CopilotSessions:
         return ReadySessions(self.github, self._identity, self._clock)
 
     def usage(self, secret: str | None) -> Reply:
-        async def test() -> Reply:
-            if self._usage is None:
-                self._usage = Usage(
-                    self._door,
-                    self._stored.usage,
-                    make_admission(self._clock),
-                    self.github,
-                    self._sessions(),
-                    self._clock,
-                )
-            return await ask(answering_errors(self._usage), "/usage", headers=_headers(secret))
+        return self.usages(secret, 0.0)[0]
+
+    def usages(self, secret: str | None, *pauses: float) -> list[Reply]:
+        """The answers to questions that come so many seconds after one another, while a gateway runs."""
+
+        async def test() -> list[Reply]:
+            stored, clock = self._stored, self._clock
+            quota = QuotaKeeper(self.github, self._sessions(), Brake(8), stored.quotas, clock)
+            reports = AccountReports(stored.quotas, stored.usage)
+            usage = Usage(self._door, stored.usage, make_admission(clock), quota, reports, clock)
+            keeping = asyncio.get_running_loop().create_task(quota.run())
+            replies: list[Reply] = []
+            for pause in pauses:
+                clock.advance(pause)
+                replies.append(await ask(answering_errors(usage), "/usage", headers=_headers(secret)))
+            keeping.cancel()
+            return replies
 
         return asyncio.run(test())
 
@@ -120,32 +132,75 @@ def test_a_client_sees_its_own_usage_and_no_others(
     assert reply.json["limits"] == []
     assert reply.headers is not None
     assert reply.headers["cache-control"] == "no-store"
-    assert account.github.asked == []
+    assert b"octocat" not in reply.body
 
 
 def test_a_new_client_has_used_nothing(account: Account, client: IssuedKey) -> None:
     assert account.usage(client.secret).json["total"]["requests"] == 0
 
 
-def test_an_admin_sees_the_accounts_quota(account: Account, admin: IssuedKey) -> None:
+def test_an_admin_sees_the_accounts_quota(account: Account, clock: FakeClock, admin: IssuedKey) -> None:
     reply = account.usage(admin.secret)
     assert reply.status == 200
     assert (reply.json["login"], reply.json["plan"]) == ("octocat", "business")
+    assert reply.json["snapshots"][0]["remaining"] == 120
+    assert (reply.json["read_at"], reply.json["age_seconds"]) == (clock.now().isoformat(), 0)
     assert account.github.asked == [IDENTITY.github_token]
     assert IDENTITY.github_token.encode() not in reply.body
+    assert reply.headers is not None
+    assert reply.headers["cache-control"] == "no-store"
 
 
-def test_github_is_asked_gently(account: Account, clock: FakeClock, admin: IssuedKey) -> None:
-    for _ in range(5):
-        account.usage(admin.secret)
-    assert len(account.github.asked) == 1
-    clock.advance(QUOTA_SECONDS + 1)
-    account.usage(admin.secret)
+def test_an_admin_sees_the_pace_the_forecast_and_what_went_elsewhere(
+    account: Account, stored: Stored, clock: FakeClock, client: IssuedKey, admin: IssuedKey
+) -> None:
+    at = clock.now()
+    resets_at = at.replace(month=8, day=1, hour=0)
+    account.github.document = {
+        "quota_reset_date": "2026-08-01",
+        "quota_snapshots": {
+            "premium_interactions": {"entitlement": 1500, "remaining": 1400, "token_based_billing": True}
+        },
+    }
+    earlier = at - timedelta(hours=6)
+    stored.quotas.record(
+        [QuotaReading("premium_interactions", earlier, 1500.0, 90.0, is_token_based=True, resets_at=resets_at)]
+    )
+    charge = {"identity_id": "default", "nano_aiu": 75_000_000_000}
+    stored.usage.add_events([event(1, client.key.id, clock, **charge)])
+    first, second = account.usages(admin.secret, 1.0, 20.0)
+    document = first.json
+    assert (document["charged_to"], document["unit"]) == ("premium_interactions", "credits")
+    assert document["pace"]["used"] == 100
+    assert document["forecast"]["reason"] == "too_little_history"
+    unattributed = document["unattributed"]
+    assert (unattributed["moved"], unattributed["through_here"], unattributed["share"]) == (100, 75, 0.25)
+    assert (second.json["age_seconds"], second.json["read_at"]) == (20, first.json["read_at"])
+    assert second.json["unattributed"] == unattributed
+
+
+def test_github_is_asked_gently(account: Account, admin: IssuedKey) -> None:
+    replies = account.usages(admin.secret, 0, 1, 1, FRESH_SECONDS - 2, 1)
     assert len(account.github.asked) == 2
+    assert [reply.json["age_seconds"] for reply in replies] == [0, 1, 2, 60, 0]
+
+
+def test_while_github_fails_the_last_reading_is_shown_with_its_age(account: Account, admin: IssuedKey) -> None:
+    account.github.fails_from = 2
+    replies = account.usages(admin.secret, 0, 100, 500)
+    assert [(reply.status, reply.json["age_seconds"]) for reply in replies] == [(200, 0), (200, 100), (200, 600)]
+    assert len(account.github.asked) == 3
+
+
+def test_a_database_that_is_away_does_not_hide_the_quota(account: Account, stored: Stored, admin: IssuedKey) -> None:
+    with stored.database.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE quota_readings")
+    reply = account.usage(admin.secret)
+    assert (reply.status, reply.json["login"], reply.json["unattributed"]) == (200, "octocat", None)
 
 
 def test_a_quota_that_cannot_be_read_is_an_upstream_failure(account: Account, admin: IssuedKey) -> None:
-    account.github.is_broken = True
+    account.github.fails_from = 1
     reply = account.usage(admin.secret)
     assert reply.status == 502
     assert "no answer from GitHub" in reply.json["error"]["message"]

@@ -3,7 +3,7 @@
 import pytest
 
 from copilot_api.simulator.options import SimulatorOptions
-from tests.simulator.client import CHAT, Client
+from tests.simulator.client import CHAT, Client, question
 from tests.simulator.conftest import Start
 
 
@@ -51,6 +51,14 @@ def test_a_pace_is_set_field_by_field(simulator: Client) -> None:
 def test_a_quota_can_be_set(simulator: Client) -> None:
     simulator.control("/quota", entitlement=10, used=10, overage_permitted=False)
     assert simulator.ask(CHAT, "hi", model="claude-haiku-4.5").status == 402
+
+
+def test_billed_by_tokens_agents_are_refused_too_when_nothing_is_left(simulator: Client) -> None:
+    fields = {"entitlement": 10, "used": 10, "overage_permitted": False, "token_based_billing": True}
+    assert simulator.control("/quota", **fields) == fields
+    body = question(CHAT, "hi")
+    assert simulator.api(CHAT, {**body, "model": "claude-haiku-4.5"}, x_initiator="agent").status == 402
+    assert simulator.api(CHAT, body, x_initiator="agent").status == 200, "what is included costs nothing"
 
 
 def test_a_reset_brings_back_the_defaults(simulator: Client) -> None:

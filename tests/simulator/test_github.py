@@ -3,7 +3,7 @@
 import pytest
 
 from copilot_api.clock import SystemClock
-from tests.simulator.client import CHAT, Answer, Client
+from tests.simulator.client import CHAT, Answer, Client, question
 
 TOKEN_PATH, USER_PATH = "/copilot_internal/v2/token", "/copilot_internal/user"
 
@@ -69,3 +69,18 @@ def test_the_quota_document_moves_with_the_calls(simulator: Client) -> None:
     simulator.ask(CHAT, "hi", model="claude-haiku-4.5")
     premium = _get(simulator, USER_PATH, "ghu_sample").json()["quota_snapshots"]["premium_interactions"]
     assert (premium["quota_remaining"], premium["remaining"]) == (270.67, 270)
+
+
+@pytest.mark.parametrize("initiator", ["user", "agent"])
+def test_billed_by_tokens_it_moves_by_what_each_answer_says_it_cost(simulator: Client, initiator: str) -> None:
+    simulator.control("/quota", entitlement=1500, used=0, token_based_billing=True)
+    bodies = [{**question(CHAT, text), "model": "claude-haiku-4.5"} for text in ("hi", "ho")]
+    said = [simulator.api(CHAT, body, x_initiator=initiator).json() for body in bodies]
+    document = _get(simulator, USER_PATH, "ghu_sample").json()
+    premium = document["quota_snapshots"]["premium_interactions"]
+    charged = sum(answer["copilot_usage"]["total_nano_aiu"] for answer in said) / 1e9
+    assert 0 < charged == pytest.approx(1500 - premium["quota_remaining"])
+    assert document["token_based_billing"] is True
+    simulator.ask(CHAT, "free", model="gpt-4.1")
+    after = _get(simulator, USER_PATH, "ghu_sample").json()["quota_snapshots"]["premium_interactions"]
+    assert after["quota_remaining"] == premium["quota_remaining"]

@@ -49,3 +49,18 @@ def test_unlimited_and_empty_entitlements(entitlement: int, percent: float) -> N
     quotas = _quotas(premium_entitlement=entitlement, overage_permitted=False)
     assert quotas.describe_premium("octocat")["percent_remaining"] == percent
     assert quotas.is_exhausted("octocat") == (entitlement == 0)
+
+
+def test_billed_by_tokens_the_document_says_so_and_counts_fractions() -> None:
+    quotas = _quotas(premium_entitlement=1500, premium_used=10.0, token_based_billing=True)
+    quotas.spend("octocat", 0.123456789)
+    premium = quotas.describe_premium("octocat")
+    assert (premium["token_based_billing"], premium["has_quota"]) == (True, True)
+    assert premium["quota_remaining"] == 1489.876543211
+    assert premium["quota_reset_at"] == datetime(2027, 1, 1, tzinfo=UTC).timestamp()
+    assert "token_based_billing" not in _quotas().describe_premium("octocat")
+
+
+def test_billed_by_tokens_nothing_left_is_no_quota() -> None:
+    quotas = _quotas(premium_used=300.0, token_based_billing=True, overage_permitted=False)
+    assert quotas.describe_premium("octocat")["has_quota"] is False

@@ -457,3 +457,11 @@ def test_the_limit_of_one_model_brakes_and_paces_nobody(code: str) -> None:
         watched.brake.refused(error, watched.now, watched.now)
     assert watched.slots == 2
     assert not watched.brake.is_paced(watched.now)
+
+
+def test_it_says_when_the_last_call_went_upstream(watched: Watched) -> None:
+    assert watched.brake.last_start < 0, "before the first"
+    watched.brake.started(watched.now)
+    watched.brake.started(watched.now + 5)
+    watched.brake.refused(UpstreamFailed("broken"), watched.now, watched.now + 7)
+    assert watched.brake.last_start == watched.now + 5

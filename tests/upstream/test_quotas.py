@@ -1,3 +1,5 @@
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -92,3 +94,101 @@ def test_a_document_of_any_shape_is_read(document: dict[str, Any]) -> None:
     quota = parse_quota(document)
     assert quota.plan
     assert all(snapshot.used is None for snapshot in quota.snapshots)
+
+
+@pytest.mark.parametrize("name", [name for name in DOCUMENTS if not name.startswith("error")])
+def test_every_recorded_document_says_when_its_allowances_come_back(name: str) -> None:
+    assert {each.resets_at for each in parse_quota(DOCUMENTS[name]).snapshots} == {datetime(2026, 4, 1, tzinfo=UTC)}
+
+
+@pytest.mark.parametrize(
+    ("document", "resets_at"),
+    [
+        ({"quota_reset_date": "2026-04-01"}, datetime(2026, 4, 1, tzinfo=UTC)),
+        (
+            {"quota_reset_date": "2026-04-01", "quota_reset_date_utc": "2026-04-01T09:30:00.000Z"},
+            datetime(2026, 4, 1, 9, 30, tzinfo=UTC),
+        ),
+        ({"quota_reset_date_utc": "2026-04-01T02:00:00+02:00"}, datetime(2026, 4, 1, tzinfo=UTC)),
+        ({"limited_user_reset_date": 1775001600}, datetime(2026, 4, 1, tzinfo=UTC)),
+        ({"quota_reset_date": "soon"}, None),
+        ({"quota_reset_date": "soon", "limited_user_reset_date": "2026-04-01"}, datetime(2026, 4, 1, tzinfo=UTC)),
+        ({"quota_reset_date": True}, None),
+        ({"quota_reset_date": "9999-12-31"}, None),
+        ({"quota_reset_date": 1e300}, None),
+        ({"quota_reset_date": -1e18}, None),
+        ({"quota_reset_date": []}, None),
+        ({}, None),
+    ],
+)
+def test_the_reset_is_read_in_every_form(document: dict[str, Any], resets_at: datetime | None) -> None:
+    (snapshot,) = parse_quota({**document, "quota_snapshots": {"a": {"entitlement": 5}}}).snapshots
+    assert snapshot.resets_at == resets_at
+
+
+def test_an_allowance_may_have_a_reset_of_its_own() -> None:
+    raw = {"a": {"quota_reset_at": 1775088000}, "b": {"quota_reset_at": "never"}}
+    quota = parse_quota({"quota_reset_date": "2026-04-01", "quota_snapshots": raw})
+    assert [each.resets_at and each.resets_at.day for each in quota.snapshots] == [2, 1]
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400), 1e13, float("inf"), float("nan")])
+def test_numbers_that_no_quota_has_are_not_known(number: float) -> None:
+    raw = {"a": {"entitlement": 300, "remaining": number, "overage_count": number}}
+    (snapshot,) = parse_quota({"quota_snapshots": raw}).snapshots
+    assert (snapshot.used, snapshot.consumed, snapshot.overage_count) == (None, None, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "consumed"),
+    [
+        ({"entitlement": 300, "remaining": 271}, 29),
+        ({"entitlement": 300, "remaining": 0, "overage_count": 42}, 342),
+        ({"entitlement": 300, "remaining": -42}, 342),
+        ({"entitlement": 300, "remaining": -42, "overage_count": 42}, 342),
+        ({"entitlement": 300, "remaining": 310}, 0),
+        ({"entitlement": 0, "remaining": 0, "overage_count": 7}, 7),
+        ({"entitlement": 300, "remaining": 271, "unlimited": True}, None),
+        ({"entitlement": 300}, None),
+    ],
+)
+def test_what_was_consumed_goes_beyond_the_entitlement(fields: dict[str, Any], consumed: float | None) -> None:
+    quota = parse_quota({"quota_snapshots": {"a": fields}})
+    (reading,) = quota.readings(datetime(2026, 3, 1, tzinfo=UTC))
+    assert (quota.snapshots[0].consumed, reading.consumed) == (consumed, consumed)
+
+
+@pytest.mark.parametrize(
+    ("raw", "charged"),
+    [
+        ({"premium_interactions": {"entitlement": 300}, "chat": {"unlimited": True}}, "premium_interactions"),
+        ({"premium_interactions": {"entitlement": 300}, "chat": {"entitlement": 50}}, "premium_interactions"),
+        ({"premium_interactions": {"entitlement": 0}, "chat": {"entitlement": 50}}, "chat"),
+        ({"premium_interactions": {"entitlement": 0}, "chat": {"unlimited": True}}, "premium_interactions"),
+        ({"premium_interactions": {"entitlement": 0, "unlimited": True}, "chat": {"entitlement": 50}}, "premium_interactions"),
+        ({"chat": {"entitlement": 50}}, "chat"),
+        ({"completions": {"entitlement": 50}}, None),
+        ({}, None),
+    ],
+)  # fmt: skip
+def test_calls_draw_on_premium_interactions_or_where_there_are_none_on_chat(
+    raw: dict[str, Any], charged: str | None
+) -> None:
+    found = parse_quota({"quota_snapshots": raw}).charged
+    assert (found and found.name) == charged
+
+
+def test_a_reading_is_the_same_when_all_but_its_time_is() -> None:
+    (reading,) = parse_quota({"quota_snapshots": {"a": {"entitlement": 300, "remaining": 5}}}).readings(
+        datetime(2026, 3, 1, tzinfo=UTC)
+    )
+    assert reading.says_the_same(replace(reading, at=datetime(2027, 1, 1, tzinfo=UTC)))
+    changes: list[dict[str, Any]] = [
+        {"entitlement": 5.0},
+        {"used": 5.0},
+        {"overage": 5.0},
+        {"is_unlimited": True},
+        {"is_token_based": True},
+        {"resets_at": reading.at},
+    ]
+    assert not any(reading.says_the_same(replace(reading, **change)) for change in changes)

@@ -4,7 +4,6 @@ admin.
 """
 
 import asyncio
-from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -14,17 +13,15 @@ from copilot_api.api.door import Door
 from copilot_api.api.http_exchange import Receive, Scope, Send
 from copilot_api.api.responses import send_json
 from copilot_api.clock import Clock
-from copilot_api.errors import NoCredential
 from copilot_api.keys.models import Tier
 from copilot_api.upstream.auth import CopilotSessions
-from copilot_api.upstream.github import GitHub
-from copilot_api.upstream.quotas import parse_quota
+from copilot_api.upstream.quota_keeper import QuotaKeeper
+from copilot_api.usage.credit_reports import AccountReports, render_account
 from copilot_api.usage.reports import report_usage
-from copilot_api.usage.repository import Group, UsageRepository
+from copilot_api.usage.repository import UsageRepository
+from copilot_api.usage.totals import Group
 
 OWN_USAGE_DAYS = 30
-QUOTA_SECONDS = 60.0
-"""How long a reading of the account's quota is shown before GitHub is asked again."""
 
 
 class Usage:
@@ -35,23 +32,24 @@ class Usage:
         door: Door,
         repository: UsageRepository,
         admission: Admission,
-        github: GitHub,
-        sessions: CopilotSessions,
+        quota: QuotaKeeper,
+        reports: AccountReports,
         clock: Clock,
     ) -> None:
         self._admission = admission
         self._door = door
         self._repository = repository
-        self._github = github
-        self._sessions = sessions
+        self._quota = quota
+        self._reports = reports
         self._clock = clock
-        self._quota: tuple[float, dict[str, Any]] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
         key = await self._door.authenticate(self._door.read_head(scope), scope)
         if key.tier is Tier.ADMIN:
-            await send_json(send, await self._fetch_quota(), is_private=True)
+            reading = await self._quota.get()
+            account = await self._reports.get(reading)
+            await send_json(send, render_account(account, self._quota.age(reading)), is_private=True)
             return
         until = self._clock.now()
         since = until - timedelta(days=OWN_USAGE_DAYS)
@@ -63,16 +61,6 @@ class Usage:
             "limits": [_render_standing(standing) for standing in await self._admission.standings(key)],
         }
         await send_json(send, document, is_private=True)
-
-    async def _fetch_quota(self) -> dict[str, Any]:
-        identity = self._sessions.identity
-        if identity is None:
-            raise NoCredential("the gateway has no GitHub credential")
-        now = self._clock.monotonic()
-        if self._quota is None or now - self._quota[0] > QUOTA_SECONDS:
-            quota = parse_quota(await self._github.fetch_copilot_user(identity.github_token))
-            self._quota = (now, asdict(quota))
-        return self._quota[1]
 
 
 def _render_standing(standing: LimitStanding) -> dict[str, Any]:

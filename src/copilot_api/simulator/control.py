@@ -159,12 +159,15 @@ def _set_quota(simulation: Simulation, request: Request) -> Json:
     permitted: Any = body.get("overage_permitted")
     if permitted is not None:
         quotas.overage_permitted = bool(permitted)
+    if body.get("token_based_billing") is not None:
+        quotas.is_token_based = bool(body["token_based_billing"])
     if body.get("used") is not None:
         quotas.set_used(_number(body, "used", 0.0))
     return {
         "entitlement": quotas.entitlement,
         "used": quotas.initially_used,
         "overage_permitted": quotas.overage_permitted,
+        "token_based_billing": quotas.is_token_based,
     }
 
 

@@ -17,6 +17,7 @@ from copilot_api.simulator.http import Outgoing, Request, streamed
 from copilot_api.simulator.markers import Script, read_script
 from copilot_api.simulator.messages import MessagesRenderer
 from copilot_api.simulator.messages_checks import check_messages, read_betas
+from copilot_api.simulator.prices import NANO_PER_CREDIT, render_copilot_usage
 from copilot_api.simulator.replies import (
     Refusal,
     as_plain_text,
@@ -130,6 +131,7 @@ def _converse(simulation: Simulation, request: Request) -> Outgoing:
     _check(simulation, request, body, model, prompt)
     _charge(simulation, request, caller, model)
     answer = _compose(simulation, request, body, model, prompt, script)
+    _charge_tokens(simulation, caller, model, answer)
     shape = fault.name if fault and fault.kind == "shape" else None
     created = int(simulation.clock.now().timestamp())
     if shape == "incomplete":
@@ -201,15 +203,26 @@ def _check(simulation: Simulation, request: Request, body: Json, model: Model, p
 
 
 def _charge(simulation: Simulation, request: Request, caller: Caller, model: Model) -> None:
-    """A human's turn costs premium interactions; without the header every call is one."""
-    if request.header("x-initiator").lower() == "agent" or not model.multiplier:
-        return
+    """
+    A human's turn costs premium interactions; without the header every call is one. Billed by tokens, every call costs
+    what its tokens do, and is refused when nothing is left.
+    """
     quotas = simulation.quotas
+    is_agents = request.header("x-initiator").lower() == "agent"
+    if not model.multiplier or (is_agents and not quotas.is_token_based):
+        return
     if quotas.is_exhausted(caller.login):
         reset = quotas.resets_at().strftime("%Y-%m-%dT%H:%M:%SZ")
         headers = {**quotas.headers(caller.login), "retry-after": reset}
         raise Refusal(recorded_errors()["quota_exceeded"].with_headers(headers))
-    quotas.spend(caller.login, model.multiplier)
+    if not quotas.is_token_based:
+        quotas.spend(caller.login, model.multiplier)
+
+
+def _charge_tokens(simulation: Simulation, caller: Caller, model: Model, answer: Answer) -> None:
+    if simulation.quotas.is_token_based:
+        nano_aiu: int = render_copilot_usage(model, answer.tokens)["total_nano_aiu"]
+        simulation.quotas.spend(caller.login, nano_aiu / NANO_PER_CREDIT)
 
 
 def _compose(

@@ -82,4 +82,6 @@ def show_quota(simulation: Simulation, request: Request) -> Outgoing:
     premium: Json = snapshots.get("premium_interactions", {})
     if premium and not premium.get("token_based_billing"):
         snapshots["premium_interactions"] = {**premium, **simulation.quotas.describe_premium(login)}
+        if simulation.quotas.is_token_based:
+            document["token_based_billing"] = True
     return Outgoing(json_reply(document))

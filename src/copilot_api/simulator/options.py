@@ -36,6 +36,8 @@ class SimulatorOptions:
     premium_used: float = 29.0
     overage_permitted: bool = True
     """False refuses premium calls with 402 once the entitlement is spent."""
+    token_based_billing: bool = False
+    """True charges every call's AI credits, by its tokens, instead of a multiplier for each turn of a human."""
 
     messages_backend: Literal["bedrock", "vertex"] = "bedrock"
     """Vertex refuses more: `ttl` in cache_control, `strict` tools, structured output."""

@@ -6,7 +6,7 @@ from copilot_api.simulator.catalog import Model
 from copilot_api.simulator.wire import Json, object_at
 
 _BATCH_SIZE = 1_000_000
-_NANO = 1_000_000_000
+NANO_PER_CREDIT = 1_000_000_000
 
 # AI credits a million tokens: input, cache read, cache write, output.
 _LIST_PRICES: tuple[tuple[str, tuple[float, float, float, float]], ...] = (
@@ -38,7 +38,7 @@ class Tokens:
 
 def render_copilot_usage(model: Model, tokens: Tokens) -> Json:
     """The bill of one call: all four kinds, also those that are zero."""
-    costs = [round(price * _NANO) for price in _prices(model)]
+    costs = [round(price * NANO_PER_CREDIT) for price in _prices(model)]
     counts = (tokens.fresh, tokens.cache_read, tokens.cache_write, tokens.output)
     kinds = ("input", "cache_read", "cache_write", "output")
     details = [

@@ -1,4 +1,4 @@
-"""Premium interactions left to each account, as headers and as the user document."""
+"""Premium interactions, or AI credits, left to each account: as headers and as the user document."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -10,23 +10,24 @@ from copilot_api.simulator.wire import Json
 
 
 class Quotas:
-    """Counts premium interactions per account."""
+    """Counts premium interactions per account, or AI credits where it is billed by tokens."""
 
     def __init__(self, options: SimulatorOptions) -> None:
         self._options = options
         self.entitlement = options.premium_entitlement
         self.overage_permitted = options.overage_permitted
+        self.is_token_based = options.token_based_billing
         self.initially_used = options.premium_used
         self._used: dict[str, float] = {}
 
     def used(self, login: str) -> float:
-        """Premium interactions an account has used this month."""
+        """What an account has used this month."""
         return self._used.get(login, self.initially_used)
 
-    def spend(self, login: str, multiplier: float) -> None:
-        """Count one user-initiated call."""
-        if multiplier:
-            self._used[login] = round(self.used(login) + multiplier, 6)
+    def spend(self, login: str, amount: float) -> None:
+        """Count one call."""
+        if amount:
+            self._used[login] = round(self.used(login) + amount, 9)
 
     def set_used(self, used: float) -> None:
         """Every account has used this much from now on."""
@@ -64,7 +65,7 @@ class Quotas:
     def describe_premium(self, login: str) -> Json:
         """What the user document says about premium interactions."""
         remaining, overage = self._remaining(login)
-        return {
+        described: Json = {
             "entitlement": self.entitlement,
             "overage_count": int(overage),
             "overage_permitted": self.overage_permitted,
@@ -75,13 +76,18 @@ class Quotas:
             "unlimited": self.entitlement < 0,
             "timestamp_utc": self._options.clock.now().strftime("%Y-%m-%dT%H:%M:%S.000Z"),
         }
+        if self.is_token_based:
+            described["token_based_billing"] = True
+            described["has_quota"] = not self.is_exhausted(login)
+            described["quota_reset_at"] = int(self.resets_at().timestamp())
+        return described
 
     def _remaining(self, login: str) -> tuple[float, float]:
         """What is left, and what was used beyond it."""
         if self.entitlement < 0:
             return 0.0, 0.0
         left = self.entitlement - self.used(login)
-        return round(max(left, 0.0), 6), round(max(-left, 0.0), 6)
+        return round(max(left, 0.0), 9), round(max(-left, 0.0), 9)
 
     def _percent(self, remaining: float) -> float:
         if self.entitlement <= 0:

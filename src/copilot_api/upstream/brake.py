@@ -79,6 +79,11 @@ class Brake:
         self._answers = 0
         self._failed: deque[bool] = deque(maxlen=WATCHED_OUTCOMES)
 
+    @property
+    def last_start(self) -> float:
+        """When the last call went upstream; minus infinity before the first."""
+        return self._last_start
+
     def resize(self, most: int, now: float) -> None:
         """The operator wants so many slots when all is well."""
         if self._slots == self.most or self._slots > most:
