@@ -1,5 +1,5 @@
 """
-Writes the reference pages that are facts of the code: `errors.md`, `cli.md` and `settings.md`.
+Writes the reference pages that are facts of the code: `errors.md`, `cli.md`, `settings.md` and `call-kinds.md`.
 
     .venv/bin/python docs/generate.py           write them
     .venv/bin/python docs/generate.py --check   exit 1 when one of them is stale, and say which
@@ -21,6 +21,7 @@ import copilot_api
 from copilot_api.cli.program import program
 from copilot_api.config.schema import ConfigFile, list_settings
 from copilot_api.errors import GatewayError
+from copilot_api.gateway.kinds import LIBRARIES, MEANINGS, RULES, Rule, Where
 
 REFERENCE = Path(__file__).parent / "reference"
 _NOTICE = "<!-- Made by docs/generate.py from the code: change the code or that script, then run it. -->"
@@ -35,7 +36,7 @@ GROUPS = {
 
 COMMAND_LINE_ONLY = {
     "KeyNotFound", "LoginRefused", "SchemaTooNew", "DataDirectoryUnusable", "OpenBindRefused", "AddressUnusable",
-    "ConfigInvalid",
+    "ConfigInvalid", "OtelUnavailable",
 }  # fmt: skip
 """Errors that end a command and are never an HTTP answer."""
 
@@ -84,6 +85,8 @@ ADVICE = {
     "AddressUnusable": "The port is taken, or the host name is not known.",
     "ConfigInvalid": "The message has every mistake with its line, its column, the path of the field, and what is "
     "allowed there. Nothing was changed.",
+    "OtelUnavailable": "The message names the package or the variable. See "
+    "[OpenTelemetry](../guides/opentelemetry.md).",
     "ConfigConflict": "Two changes at once: the other one is in the file now, and this one was made without knowing "
     "it. `copilot-api config set` repeats its change by itself.",
 }
@@ -95,7 +98,11 @@ VARIABLES = (
     ("COPILOT_API_GITHUB_URL", "in place of `https://github.com` (device login)"),
     ("COPILOT_API_GITHUB_API_URL", "in place of `https://api.github.com` (token, user, quota)"),
     ("COPILOT_API_UPSTREAM_URL", "in place of the Copilot API host that GitHub names"),
-    ("HTTP_PROXY, HTTPS_PROXY, NO_PROXY", "obeyed with `--proxy-env` only"),
+    ("HTTP_PROXY, HTTPS_PROXY, NO_PROXY", "obeyed with `--proxy-env` only, but by the export to OpenTelemetry"),
+    (
+        "OTEL_EXPORTER_OTLP_HEADERS and others",
+        "how to export to `opentelemetry.endpoint`: [OpenTelemetry](../guides/opentelemetry.md)",
+    ),
     ("SSL_CERT_FILE", "read by OpenSSL: certificate authorities to trust instead of the system's"),
 )
 
@@ -122,6 +129,7 @@ def render_pages() -> Iterator[tuple[str, str]]:
     yield "errors.md", render_errors()
     yield "cli.md", render_cli()
     yield "settings.md", render_settings()
+    yield "call-kinds.md", render_call_kinds()
 
 
 # Errors -----------------------------------------------------------------------------------------------------------
@@ -173,10 +181,9 @@ def render_errors() -> str:
         '{"error": {"message": "…; what to do next (request id: req_…)", "type": "…", "param": null, "code": "…"}}',
         "```",
         "",
-        "The request id is also in the header `x-request-id`. For model calls it is in the ledger and, with",
-        "`--verbose`, in the log. Where repeating the call cannot help, the answer carries `x-should-retry: false`,",
-        "which the OpenAI SDKs obey. In a stream whose status is already sent, the same body comes as the last event,",
-        "and no `[DONE]` follows.",
+        "The request id is also in the header `x-request-id`. For model calls it is in the ledger and in the log.",
+        "Where repeating the call cannot help, the answer carries `x-should-retry: false`, which the OpenAI SDKs obey.",
+        "In a stream whose status is already sent, the same body comes as the last event, and no `[DONE]` follows.",
         "",
         "Errors that Copilot gave a code of its own (numbers 301 to 303 and 310) are answered with that code, since",
         "clients act on it.",
@@ -339,6 +346,67 @@ def render_settings() -> str:
         *_table(("variable", "what it names"), [(f"`{name}`", text) for name, text in VARIABLES]),
     ]
     return "\n".join(lines) + "\n"
+
+
+# Kinds of calls ---------------------------------------------------------------------------------------------------
+
+
+def render_call_kinds() -> str:
+    """`call-kinds.md`."""
+    lines = [
+        "# Kinds of calls",
+        "",
+        _NOTICE,
+        "",
+        "Programs make calls that nobody typed: they name conversations, sum them up, warm caches, try keys, start",
+        "helpers. The `kind` of a [usage event](usage-events.md) says what a call was for, as far as its program shows",
+        "it.",
+        "",
+        *_table(("kind", "the call"), [(f"`{kind}`", meaning) for kind, meaning in MEANINGS.items()]),
+        "",
+        "## How a kind is found",
+        "",
+        "By the table below, when the call has been read; a call that is refused before that is a `turn`. First the",
+        "endpoint and the size count, then how the last message of the user begins, then how the system prompt begins,",
+        "then the headers. A prompt is known by its first words, letter for letter, and only from a program that sends",
+        "it: that somebody asks for a title or a summary, or speaks of one, makes no difference. Nothing of what is",
+        "looked at is kept, and the length of a request does not matter.",
+        "",
+        "What no rule knows is a `turn`, so there may be more of the other kinds than are counted, and hardly fewer.",
+        "Not recognised are helpers with a prompt of one's own in programs that do not mark them by a header (Qwen",
+        "Code, Claude Code 2.0), prompts that were changed in a program's settings, and programs that are not listed.",
+        "",
+        "Claude Code says by itself what a request is for when `CLAUDE_CODE_GATEWAY_HINT_HEADERS=1` is in its",
+        "environment. Then the kinds of its own calls are right also where a prompt changes in a later version.",
+        "",
+        "## The table",
+        "",
+        "*Known from*: `seen` is what that version was seen to send to this gateway, `read` what stands in that",
+        "version or in the program's source. Programs come under [their user agent's name](usage-events.md#client);",
+        f"*a library* is any of {', '.join([f'`{name}`' for name in LIBRARIES[:5]])},",
+        f"{', '.join([f'`{name}`' for name in LIBRARIES[5:-1]])} and `{LIBRARIES[-1]}`, under which programs come that",
+        "do not give a name of their own.",
+        "",
+        *_table(("kind", "program", "in the ledger", "looked at", "words", "known from"), map(_rule_row, RULES)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _rule_row(rule: Rule) -> tuple[str, ...]:
+    own = [f"`{name}`" for name in rule.program.clients if name not in LIBRARIES]
+    clients = own + (["a library"] if set(LIBRARIES) <= set(rule.program.clients) else [])
+    where = f"header `{rule.header}`" if rule.header else f"the {rule.where}"
+    if rule.where is Where.HEADER:
+        where += " holds" if rule.marker else " is there"
+    words = " ".join(rule.marker.split())
+    return (
+        f"`{rule.kind}`",
+        rule.program.name,
+        ", ".join(clients) or "any",
+        where + (", and no tools are offered" if rule.is_tool_free else ""),
+        words if rule.where is Where.SIZE else f"`{words}`" if words else "",
+        rule.source,
+    )
 
 
 # Text -------------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from copilot_api.storage.catalogs import SqlCatalogRepository
 from copilot_api.storage.database import Database
 from copilot_api.storage.keys import SqlKeyRepository
 from copilot_api.storage.migrate import upgrade
+from copilot_api.storage.quotas import SqlQuotaRepository
 from copilot_api.storage.sqlite import open_sqlite
 from copilot_api.storage.stops import SqlStopRepository
 from copilot_api.storage.usage import SqlUsageRepository
@@ -29,6 +30,7 @@ class Stored:
     usage: SqlUsageRepository
     stops: SqlStopRepository
     catalogs: SqlCatalogRepository
+    quotas: SqlQuotaRepository
 
 
 @contextmanager
@@ -42,6 +44,7 @@ def open_stored(path: Path, clock: Clock) -> Generator[Stored]:
         repository = SqlKeyRepository(database, audit)
         keys = KeyService(repository, KeyChanges(directory.key_stamp), clock)
         usage, stops = SqlUsageRepository(database), SqlStopRepository(database, audit)
-        yield Stored(directory, database, audit, repository, keys, usage, stops, SqlCatalogRepository(database))
+        catalogs, quotas = SqlCatalogRepository(database), SqlQuotaRepository(database)
+        yield Stored(directory, database, audit, repository, keys, usage, stops, catalogs, quotas)
     finally:
         database.close()

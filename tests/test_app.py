@@ -24,6 +24,9 @@ from copilot_api.config.settings import Settings, UpstreamSettings
 from copilot_api.errors import StorageUnavailable
 from copilot_api.keys.service import IssuedKey
 from copilot_api.observability.events import CallEnded, Listening, Observation, Stopped, Stopping, TokenRenewed
+from copilot_api.observability.fan_out import FanOut
+from copilot_api.observability.metrics import Metrics
+from copilot_api.storage.ledger_upkeep import SqlLedgerUpkeep
 from copilot_api.upstream.identities import CredentialSource, Identity
 from copilot_api.usage.models import UsageEvent
 from tests.harness import GITHUB_TOKEN, Simulator, http_json
@@ -67,7 +70,7 @@ class Gateway:
         upstream = UpstreamSettings(
             simulator_url, simulator_url, simulator_url, is_proxied=settings.pop("is_proxied", False)
         )
-        self.settings = Settings(port=0, upstream=upstream, **{"drain_seconds": 5.0, "is_verbose": True, **settings})
+        self.settings = Settings(port=0, upstream=upstream, **{"drain_seconds": 5.0, **settings})
 
     def _probe(self) -> None:
         if self.failure is not None:
@@ -90,11 +93,14 @@ class Gateway:
                 self.stored.usage,
                 self.stored.stops,
                 self.stored.catalogs,
+                self.stored.quotas,
+                SqlLedgerUpkeep(self.stored.database),
                 self._probe,
             ),
             self.identity,
             SystemClock(),
-            self.observed.append,
+            FanOut((self.observed.append, metrics := Metrics(SystemClock()))),
+            metrics,
             self.ask,
             on_listening=heard,
         )
@@ -144,6 +150,9 @@ def test_everything_is_wired_together(
         assert (await gateway.ask_json("GET", "/usage", key=client.secret))[0] == 200
         assert (await gateway.ask_json("GET", "/token", key=client.secret))[0] == 403
         assert (await gateway.ask_json("POST", "/v1/chat/completions", CHAT))[0] == 401
+        told = (await gateway.ask_json("GET", "/metrics"))[1]
+        assert 'copilot_api_key_requests_total{key="none"} 1.0' in told
+        assert 'copilot_api_slots{identity="default"} 8.0' in told
 
     gateway = Gateway(stored, simulator.url, is_proxied=is_proxied)
     gateway.run(test)

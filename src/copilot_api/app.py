@@ -35,7 +35,10 @@ from copilot_api.api.envelopes import anthropic_envelope, gemini_envelope
 from copilot_api.api.errors import ANTHROPIC, GEMINI
 from copilot_api.api.health import Readiness, healthz
 from copilot_api.api.http_exchange import Application
+from copilot_api.api.identities import Identities
 from copilot_api.api.intake import IntakeLimits
+from copilot_api.api.ledger import LedgerApi
+from copilot_api.api.metrics import MetricsEndpoint
 from copilot_api.api.models import ModelList
 from copilot_api.api.routes import Endpoints, Router
 from copilot_api.api.server import GatewayServer
@@ -70,6 +73,7 @@ from copilot_api.observability.events import (
     IdentityResumed,
     IdentityStopped,
     Listening,
+    Notice,
     Observer,
     Stopped,
     Stopping,
@@ -77,6 +81,8 @@ from copilot_api.observability.events import (
     TokenRenewed,
 )
 from copilot_api.observability.health import Health
+from copilot_api.observability.metric_families import IdentityStanding, MetricFamilies, Standing
+from copilot_api.observability.metrics import Metrics
 from copilot_api.protocols.gemini import response as gemini_response
 from copilot_api.protocols.messages import native as messages_native
 from copilot_api.tokens.counter import TokenCounter
@@ -89,11 +95,14 @@ from copilot_api.upstream.github import GitHub, HttpSession, open_session
 from copilot_api.upstream.hosts import AccountType, Hosts
 from copilot_api.upstream.identities import DEFAULT_IDENTITY, Identity
 from copilot_api.upstream.library_transport import LibraryTransport
-from copilot_api.upstream.prices import Tariff
+from copilot_api.upstream.prices import NANO_PER_CREDIT, Tariff
+from copilot_api.upstream.quota_keeper import QuotaKeeper, QuotaRepository
 from copilot_api.upstream.stops import StopKeeper, StopRepository
 from copilot_api.upstream.transport import HttpTransport, Transport
+from copilot_api.usage.credit_reports import AccountReports
 from copilot_api.usage.recorder import UsageRecorder, last_used_store
 from copilot_api.usage.repository import UsageRepository
+from copilot_api.usage.upkeep import LedgerUpkeep, UpkeepRepository
 
 CATCH_UP_SECONDS = 3.0
 """How long the first call of a key with budgets waits for the ledger to be complete."""
@@ -109,6 +118,8 @@ class Storage:
     spent: SpentBefore
     stops: StopRepository
     catalogs: CatalogRepository
+    quotas: QuotaRepository
+    upkeep: UpkeepRepository
     probe: Callable[[], None]
 
 
@@ -121,6 +132,8 @@ class Surroundings:
     identity: Identity | None
     clock: Clock
     observe: Observer
+    metrics: Metrics
+    """What was counted of all that is observed."""
     ask: Ask | None = None
     """Asks the operator in the terminal, for `--manual`."""
     source: SettingsSource | None = None
@@ -128,6 +141,7 @@ class Surroundings:
     config_writer: ConfigWriter | None = None
     """Writes the configuration file, where there is a source."""
     on_listening: Callable[[str], None] = lambda _: None
+    log_lines_dropped: Callable[[], int] = lambda: 0
 
 
 def run(settings: Settings, surroundings: Surroundings, sockets: list[socket.socket], url: str) -> None:
@@ -211,16 +225,29 @@ class _Gateway:
             _SpentBefore(storage.spent, self._recorder),
             on_unknown=lambda error: observe(BudgetsUnknown(str(error))),
         )
+        self._upkeep = LedgerUpkeep(storage.upkeep, clock, observe, settings.retention, sleep=time.sleep)
+        self._quota = QuotaKeeper(
+            github,
+            self._sessions,
+            self._brake,
+            storage.quotas,
+            clock,
+            observe=observe,
+            on_flagged=self._flagged,
+        )
+        reports = AccountReports(storage.quotas, storage.spent)
         tariff = Tariff()
         gap, approval = None, None
         if settings.minimum_gap_seconds is not None:
             gap = MinimumGap(settings.minimum_gap_seconds, is_waiting=settings.is_gap_waited)
         if settings.is_approval_manual and surroundings.ask is not None:
             approval = Approval(surroundings.ask)
+        settlement = Settlement(self._recorder, clock, observe, tariff=tariff)
+        settlement.is_recording = settings.is_recording
         upstream_client = CopilotClient(self._transport, self._sessions, clock, self._brake)
         admission = Admission(clock, quotas, self._slots, gap=gap, approval=approval)
         self._gateway = gateway = Gateway(
-            Settlement(self._recorder, clock, observe, is_watched=settings.is_verbose, tariff=tariff),
+            settlement,
             self._catalog,
             admission,
             upstream_client,
@@ -235,7 +262,17 @@ class _Gateway:
             is_local=is_loopback(settings.host),
             trusted=tuple(map(ipaddress.ip_network, settings.trusted_proxies)),
         )
-        endpoint = partial(Endpoint, door=door, gateway=gateway, clock=clock, observe=observe, limits=self._intake)
+        families = MetricFamilies(surroundings.metrics, self._standing, nano_per_credit=NANO_PER_CREDIT)
+        self._metrics = MetricsEndpoint(door, families, settings.metrics)
+        endpoint = partial(
+            Endpoint,
+            door=door,
+            gateway=gateway,
+            clock=clock,
+            observe=observe,
+            limits=self._intake,
+            is_traced=settings.opentelemetry.is_traced,
+        )
         anthropic = partial(endpoint, errors=ANTHROPIC, read_envelope=anthropic_envelope)
         gemini = partial(endpoint, errors=GEMINI, read_envelope=gemini_envelope)
         counter = TokenCounter()
@@ -250,6 +287,7 @@ class _Gateway:
                 door, surroundings.source, surroundings.config_writer, impact, gateway.catalog, clock
             )
             config = {"config": config_api.config, "config_preview": config_api.preview}
+        ledger = LedgerApi(door, storage.keys, storage.usage, clock, observe)
         self.router = Router(
             Endpoints(
                 chat=endpoint(CHAT_SURFACE),
@@ -260,10 +298,15 @@ class _Gateway:
                 gemini=gemini(GEMINI_SURFACE),
                 gemini_count=gemini(GEMINI_COUNT_SURFACE, exchange=gemini_counts.exchange),
                 models=ModelList(door, self._catalog, lambda: gateway.exposure),
-                usage=Usage(door, storage.usage, admission, github, self._sessions, clock),
+                usage=Usage(door, storage.usage, admission, self._quota, reports, clock),
                 token=Token(door, self._sessions),
+                identities=Identities(door, self._sessions, self._quota, reports, self._slots, clock),
+                ledger_usage=ledger.usage,
+                ledger_waste=ledger.waste,
+                ledger_events=ledger.events,
                 healthz=healthz,
                 readyz=Readiness(self._health()),
+                metrics=self._metrics,
                 **config,
             )
         )
@@ -296,6 +339,8 @@ class _Gateway:
                     group.create_task(self._catalog.run()),
                     group.create_task(self._drift.run()),
                     group.create_task(self._stops.run()),
+                    group.create_task(self._quota.run()),
+                    group.create_task(self._upkeep.run()),
                 ]
                 if self._surroundings.source is not None:
                     background.append(group.create_task(self._surroundings.source.run(self._apply)))
@@ -316,6 +361,34 @@ class _Gateway:
         self._slots.resize(queue.max_in_flight, queue_seconds=queue.timeout_seconds, max_waiting=queue.max_waiting)
         self._intake.max_body_bytes = settings.max_body_bytes
         self._door.is_open = settings.is_open
+        self._metrics.settings = settings.metrics
+        self._upkeep.settings = settings.retention
+        self._gateway.settlement.is_recording = settings.is_recording
+        if settings.opentelemetry != self._settings.opentelemetry:
+            self._surroundings.observe(Notice("config.json: opentelemetry is as it was until the gateway is restarted"))
+
+    def _standing(self) -> Standing:
+        """How things stand, for metrics."""
+        source, brake, slots = self._surroundings.source, self._brake, self._slots
+        now = self._surroundings.clock.monotonic()
+        return Standing(
+            calls_in_flight=self._gateway.settlement.calls_under_way,
+            identities=(
+                IdentityStanding(
+                    DEFAULT_IDENTITY,
+                    slots=brake.most,
+                    slots_allowed=brake.slots(now),
+                    slots_taken=slots.in_flight,
+                    waiting=slots.waiting,
+                    is_stopped=brake.stop is not None,
+                ),
+            ),
+            journal_waiting_bytes=self._recorder.waiting_bytes,
+            events_lost=self._recorder.lost,
+            catalog_models=len(self._catalog.current.models) if self._catalog.is_known else 0,
+            is_config_rejected=source is not None and source.rejected is not None,
+            log_lines_dropped=self._surroundings.log_lines_dropped(),
+        )
 
     def _catalog_read(self, document: dict[str, Any], catalog: Catalog) -> None:
         self._watch.read(catalog)

@@ -19,6 +19,7 @@ from copilot_api.gateway.surfaces import CHAT_SURFACE
 from copilot_api.keys.models import ApiKey
 from copilot_api.keys.service import IssuedKey
 from copilot_api.observability.events import CallCrashed, CallEnded, Observation
+from copilot_api.observability.trace_context import TraceContext
 from copilot_api.protocols.chat.stream import ChatStream
 from copilot_api.usage.models import Cause, UsageEvent
 from copilot_api.usage.recorder import UsageRecorder
@@ -47,7 +48,15 @@ class Ledger:
 class Bench:
     """An endpoint whose gateway does what the test says."""
 
-    def __init__(self, door: Door, clock: FakeClock, exchanging: Exchanging, *, max_body_bytes: int = 1000) -> None:
+    def __init__(
+        self,
+        door: Door,
+        clock: FakeClock,
+        exchanging: Exchanging,
+        *,
+        max_body_bytes: int = 1000,
+        is_traced: bool = False,
+    ) -> None:
         self.ledger = Ledger()
         self.observed: list[Observation] = []
         settlement = Settlement(cast("UsageRecorder", self.ledger), clock, self.observed.append)
@@ -60,7 +69,13 @@ class Bench:
                 await exchanging(call, key, record, answer)
 
         self.endpoint = Endpoint(
-            CHAT_SURFACE, door, StubGateway(), clock, self.observed.append, limits=IntakeLimits(max_body_bytes)
+            CHAT_SURFACE,
+            door,
+            StubGateway(),
+            clock,
+            self.observed.append,
+            limits=IntakeLimits(max_body_bytes),
+            is_traced=is_traced,
         )
 
     def call(self, secret: str | None = None, body: bytes = b"hello", **headers: str) -> Reply:
@@ -87,6 +102,34 @@ def test_a_whole_answer_goes_out_with_its_request_id(door: Door, clock: FakeCloc
     assert reply.headers["content-type"] == "application/json"
     assert reply.headers["x-request-id"] == bench.event.request_id
     assert (bench.event.key_id, bench.event.client) == (client.key.id, "curl")
+
+
+@pytest.mark.parametrize(
+    ("is_traced", "header", "expected"),
+    [
+        (True, f"00-{'a' * 32}-{'b' * 16}-01", TraceContext(int("a" * 32, 16), int("b" * 16, 16), 1)),
+        (True, "nonsense", None),
+        (True, None, None),
+        (False, f"00-{'a' * 32}-{'b' * 16}-01", None),
+    ],
+)
+def test_the_callers_trace_is_read_where_traces_are_exported(
+    door: Door,
+    clock: FakeClock,
+    client: IssuedKey,
+    header: str | None,
+    expected: TraceContext | None,
+    *,
+    is_traced: bool,
+) -> None:
+    async def exchanging(call: Call, key: ApiKey, record: Record, answer: Answer) -> None:
+        assert call.trace == expected
+        await answer.send_whole(b"{}")
+
+    bench = Bench(door, clock, exchanging, is_traced=is_traced)
+    reply = bench.call(client.secret) if header is None else bench.call(client.secret, traceparent=header)
+    assert reply.status == 200
+    assert [each.trace for each in bench.observed if isinstance(each, CallEnded)] == [expected]
 
 
 def test_a_stream_goes_out_as_events_that_no_proxy_holds_back(door: Door, clock: FakeClock, client: IssuedKey) -> None:

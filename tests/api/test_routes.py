@@ -61,6 +61,20 @@ def test_the_probes_are_found(router: Router, path: str, name: str, method: str)
     assert call(router, path).json["endpoint"] == name
 
 
+@pytest.mark.parametrize("slash", ["", "/"])
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/admin/api/usage", "ledger_usage"), ("/admin/api/usage/waste", "ledger_waste"), ("/admin/api/events", "ledger_events"),
+        ("/admin/api/identities", "identities"),
+    ],
+)  # fmt: skip
+def test_what_admins_ask_has_one_url_and_no_version(router: Router, path: str, name: str, slash: str) -> None:
+    assert call(router, path + slash).json["endpoint"] == name
+    assert call(router, f"/v1{path}").status == 404
+    assert call(router, path, "POST").status == call(router, path, "HEAD").status == 405
+
+
 @pytest.mark.parametrize("prefix", ["", "/v1", "/v1/v1"])
 @pytest.mark.parametrize(
     ("model", "rest"), [("gpt-4.1", "gpt-4.1"), ("gpt-4.1/", "gpt-4.1"), ("vendor/odd:name", "vendor/odd:name"), ("a/b/c", "a/b/c"), ("models", "models")]

@@ -118,11 +118,11 @@ def test_validate_says_that_a_file_is_right(cli: Cli, file: Path, tmp_path: Path
     ended = cli("config", "validate")
     assert (ended.code, ended.out, ended.err) == (0, f"valid: {file}\n", "")
     other = tmp_path / "new.json"
-    other.write_text('{"features": {"webui": false}, "retention": {"events_days": 5}}')
+    other.write_text('{"features": {"webui": false}, "retention": {"traces_days": 5}}')
     ended = cli("config", "validate", str(other))
     assert (ended.code, ended.out) == (0, f"valid: {other}\n")
     assert ended.err.splitlines() == [
-        "note: retention.events_days has no effect in this version",
+        "note: retention.traces_days has no effect in this version",
         "note: features.webui has no effect in this version",
     ]
     document = json.loads(cli("config", "validate", str(other), "--json").out)
@@ -131,7 +131,7 @@ def test_validate_says_that_a_file_is_right(cli: Cli, file: Path, tmp_path: Path
         "valid": True,
         "problem": None,
         "mistakes": [],
-        "pending": ["retention.events_days", "features.webui"],
+        "pending": ["retention.traces_days", "features.webui"],
     }
 
 

@@ -16,17 +16,18 @@ import pytest
 
 from copilot_api.audit.models import Action, AuditEvent
 from copilot_api.cli import doctor
-from copilot_api.cli.doctor import State
+from copilot_api.cli.doctor_ledger import State
 from copilot_api.config.schema import list_settings
 from copilot_api.simulator.replies import load_document
 from copilot_api.storage.catalogs import SqlCatalogRepository
 from copilot_api.upstream.brake import Stop
 from tests.cli.conftest import Cli
 from tests.harness import GITHUB_TOKEN, GatewayProcess, Simulator
+from tests.ledgers import random_events
 from tests.stored import Stored
 
 CHECKS = [
-    "directory", "disk", "config.json", "database", "identity", "catalog", "aliases", "credential", "GitHub API",
+    "directory", "disk", "config.json", "database", "ledger", "identity", "catalog", "aliases", "credential", "GitHub API",
     "Copilot token", "Copilot API", "clock", "port",
 ]  # fmt: skip
 NOW = datetime.now(UTC)
@@ -387,3 +388,46 @@ def test_a_port_that_nobody_has_is_free(examine: Examine, monkeypatch: pytest.Mo
         port = free.getsockname()[1]
     monkeypatch.setenv("COPILOT_API_PORT", str(port))
     assert examine()["port"]["detail"] == f"127.0.0.1:{port} is free"
+
+
+# The ledger ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_sums_are_looked_at_when_that_is_asked_for_and_mended_when_that_is(cli: Cli, well: Stored) -> None:
+    well.usage.add_events(random_events(200, days=1, first=NOW - timedelta(days=2)))
+
+    def examine_sums(*flags: str) -> tuple[int, dict[str, Any]]:
+        ended = cli("doctor", "--deep", *flags, "--json")
+        checks = {check.pop("name"): check for check in json.loads(ended.out)["checks"]}
+        assert list(checks) == [*CHECKS, "sums"]
+        return ended.code, checks["sums"]
+
+    assert examine_sums()[0] == 0
+    with well.database.begin() as connection:
+        connection.exec_driver_sql("UPDATE usage_hours SET errors = errors + 1 WHERE grain = 0")
+    code, sums = examine_sums()
+    assert (code, sums["state"], sums["cure"]) == (1, "failed", "'copilot-api doctor --deep --mend'")
+    shown = cli("doctor", "--deep")
+    assert shown.code == 1
+    assert shown.out.splitlines()[-1].endswith("-> 'copilot-api doctor --deep --mend'")
+    code, sums = examine_sums("--mend")
+    assert (code, sums["state"], sums["detail"].endswith("; made anew")) == (0, "warning", True)
+    assert examine_sums()[1]["state"] == "ok"
+
+
+@pytest.mark.usefixtures("home")
+def test_mending_goes_with_looking(cli: Cli) -> None:
+    ended = cli("doctor", "--mend")
+    assert (ended.code, ended.out) == (2, "")
+    assert "--mend goes with --deep" in ended.err
+
+
+@pytest.mark.parametrize("version", ["0001", "9999"])
+def test_the_sums_of_a_schema_of_another_version_are_left_alone(cli: Cli, well: Stored, version: str) -> None:
+    with well.database.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = ?", (version,))
+        for table in ("usage_hours", "usage_days", "usage_state"):
+            connection.exec_driver_sql(f"DROP TABLE {table}")
+    checks = {each["name"]: each for each in json.loads(cli("doctor", "--deep", "--mend", "--json").out)["checks"]}
+    for name in ("ledger", "sums"):
+        assert (checks[name]["state"], checks[name]["detail"]) == ("skipped", "needs the database")

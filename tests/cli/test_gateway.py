@@ -1,13 +1,14 @@
 """What `start` does around a gateway: the first admin key, and the operator's word on each call."""
 
 import stat
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
-from tests.harness import GatewayProcess, Simulator, http_json, wait_until
-from tests.journeys.commands import ListeningGateway, Terminal, run_gateway
+from tests.harness import GatewayProcess, Simulator, free_environment, http_json, wait_until
+from tests.journeys.commands import ListeningGateway, Terminal, run, run_gateway
 from tests.journeys.conftest import Journey
 from tests.journeys.markers import chat, say
 from tests.journeys.wire import CHAT, Answer, send
@@ -60,6 +61,33 @@ def test_a_terminal_shows_the_admin_key_once(home: Path, simulator: Simulator) -
     with Terminal(gateway.arguments, gateway.environment) as terminal:
         terminal.expect(r"listening on (http\S+)")
         assert "sk-cap-" not in terminal.shown
+
+
+# The log -------------------------------------------------------------------------------------------------------------
+
+CRASHES = """
+import sys
+from pathlib import Path
+from copilot_api.cli.gateway import prepared
+from copilot_api.config.paths import DataDirectory
+from copilot_api.config.settings import Settings
+from copilot_api.observability.events import Notice
+directory = DataDirectory(Path(sys.argv[1]))
+directory.prepare()
+with prepared(Settings(is_open=True), directory, None) as surroundings:
+    for number in range(300):
+        surroundings.observe(Notice(f"line {number}"))
+    raise RuntimeError("it is over")
+"""
+
+
+def test_every_line_is_written_before_a_crash_ends_the_process(home: Path) -> None:
+    ended = run([sys.executable, "-c", CRASHES, str(home)], free_environment())
+    assert ended.code == 1
+    lines = ended.err.splitlines()
+    assert [line.rpartition(" ")[2] for line in lines if " warning line " in line] == [str(each) for each in range(300)]
+    assert lines.index("Traceback (most recent call last):") == 301, "after them, and the one about authentication"
+    assert lines[-1] == "RuntimeError: it is over"
 
 
 # The operator's word -------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import ipaddress
 import json
+import re
 import socket
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ import pytest
 
 from copilot_api.cli.gateway_options import GatewayFlags, make_settings
 from copilot_api.config.budgets import Budget, Unit, Window
-from copilot_api.config.schema import ConfigFile, DefaultKey, Limits
-from copilot_api.config.settings import AdmissionLimits, QueueSettings, Settings
+from copilot_api.config.schema import ConfigFile, DefaultKey, Features, Limits, Metrics, OpenTelemetry
+from copilot_api.config.settings import AdmissionLimits, MetricsSettings, QueueSettings, Settings
+from copilot_api.observability.otel import OtelTarget
 from tests.cli.conftest import Cli
 from tests.harness import GITHUB_TOKEN, GatewayProcess, Simulator, free_environment, wait_until
 from tests.journeys.commands import JsonLoggingGateway, ListeningGateway, admin_key, run_gateway
@@ -193,6 +195,18 @@ def test_the_files_limits_are_the_gateways() -> None:
     assert settings.max_body_bytes == 3 * 1024 * 1024
 
 
+def test_who_may_read_the_metrics_is_the_files_to_say() -> None:
+    assert settings_of().metrics == MetricsSettings(is_on=True, access="loopback")
+    config = ConfigFile(features=Features(metrics=False), metrics=Metrics("open"))
+    assert settings_of(config).metrics == MetricsSettings(is_on=False, access="open")
+
+
+def test_where_telemetry_goes_is_the_files_to_say() -> None:
+    assert not settings_of().opentelemetry.is_on
+    config = ConfigFile(opentelemetry=OpenTelemetry("http://127.0.0.1:4318", traces=False))
+    assert settings_of(config).opentelemetry == OtelTarget("http://127.0.0.1:4318", has_traces=False, has_metrics=True)
+
+
 def test_a_limit_that_the_file_does_not_name_is_none() -> None:
     settings = settings_of(ConfigFile(limits=Limits(default_key=DefaultKey(tpm=5))))
     assert settings.limits == AdmissionLimits(None, 5, None, ())
@@ -368,7 +382,7 @@ def test_an_upstream_that_is_no_url_is_refused(cli: Cli, monkeypatch: pytest.Mon
 
 def test_json_logs_are_json_and_tell_the_url(home: Path, simulator: Simulator) -> None:
     """One object a line from the first to the last, or whoever parses them stumbles over the rest."""
-    with JsonLoggingGateway(home, simulator.url, "--verbose") as gateway:
+    with JsonLoggingGateway(home, simulator.url) as gateway:
         gateway.wait_ready()
         answer = send(gateway.url, CHAT, chat("a secret prompt"), key=admin_key(gateway))
         wait_until(lambda: answer.request_id in gateway.output, 5, "a line for the call")
@@ -380,17 +394,27 @@ def test_json_logs_are_json_and_tell_the_url(home: Path, simulator: Simulator) -
         assert secret not in gateway.output
 
 
-def test_a_log_line_for_each_call_only_when_asked_for(home: Path, simulator: Simulator) -> None:
-    with GatewayProcess(home, simulator.url) as quiet:
-        answer = send(quiet.url, CHAT, chat("hello"))
-        assert answer.request_id not in quiet.output
-    with GatewayProcess(home, simulator.url, "-v") as gateway:
-        answer = send(gateway.url, CHAT, chat(say("not in the log")), key=admin_key(gateway))
-        wait_until(lambda: answer.request_id in gateway.output, 5, "the line")
-        line = next(line for line in gateway.lines if answer.request_id in line)
-        assert "gpt-4.1" in line
-        assert "status=200" in line
+def test_a_log_line_for_each_call(home: Path, simulator: Simulator) -> None:
+    with GatewayProcess(home, simulator.url) as gateway:
+        answer = send(gateway.url, CHAT, chat(say("not in the log"), stream=True), key=admin_key(gateway))
+        refused = send(gateway.url, CHAT, chat("hello"))
+        wait_until(lambda: refused.request_id in gateway.output, 5, "the lines")
+        line, other = (line for line in gateway.lines if "id=req_" in line)
+    assert answer.request_id in line
+    assert re.search(r" info +200 ok +[0-9.]+s  /v1/chat/completions +gpt-4\.1 .* first=", line)
+    assert re.search(r" info +401 unauthorized +[0-9.]+s  /v1/chat/completions +- ", other)
     assert "not in the log" not in gateway.output
+
+
+@pytest.mark.parametrize("way", ["flag", "variable"])
+def test_no_log_line_for_each_call_where_none_is_wanted(home: Path, simulator: Simulator, way: str) -> None:
+    flags, variables = (("--no-access-log",), {}) if way == "flag" else ((), {"COPILOT_API_NO_ACCESS_LOG": "1"})
+    with GatewayProcess(home, simulator.url, *flags, "--verbose", **variables) as quiet:
+        answer = send(quiet.url, CHAT, chat("hello"), key=admin_key(quiet))
+        assert answer.status == 200
+    assert answer.request_id not in quiet.output
+    assert "Copilot token renewed" in quiet.output, "the others are there"
+    assert "stopped" in quiet.output
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
@@ -398,7 +422,7 @@ def test_a_client_cannot_forge_log_lines(home: Path, simulator: Simulator, form:
     """What a client names goes into a line, and cannot end it nor colour the terminal that shows it."""
     forged = "gpt\n15:00:00 error   forged\r\x1b[31m\x85\x9bred"
     kind = JsonLoggingGateway if form == "json" else GatewayProcess
-    with kind(home, simulator.url, "-v", "--log-format", form) as gateway:
+    with kind(home, simulator.url, "--log-format", form) as gateway:
         gateway.wait_ready()
         answer = send(gateway.url, CHAT, chat("hello", model=forged), key=admin_key(gateway))
         assert answer.status == 404

@@ -3,7 +3,8 @@ import io
 
 import pytest
 
-from copilot_api.cli.output import Cell, render_csv, render_table
+from copilot_api.cli.output import render_table
+from copilot_api.usage.exports import Cell, render_csv
 
 ROWS: list[list[Cell]] = [["key_a", 1_234_567, 0.5], ["a longer name", 8, None]]
 

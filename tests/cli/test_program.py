@@ -127,5 +127,5 @@ def test_every_flag_says_its_environment_variable(cli: Cli) -> None:
     for name in ("keys create", "keys list", "keys rotate", "keys revoke", "admin recover", "usage"):
         help_text = " ".join(cli(*name.split(), "--help").out.split())
         flags = [word for word in help_text.split() if word.startswith("--") and word != "--help"]
-        for flag in {flag.strip(".,;") for flag in flags}:
+        for flag in {flag.strip(".,;:") for flag in flags}:
             assert f"COPILOT_API_{flag[2:].replace('-', '_').upper()}" in help_text, (name, flag)

@@ -32,6 +32,8 @@ def models(**entries: dict[str, Any]) -> dict[str, Any]:
         models(a={"fallback": ["b", "c"]}, b={"fallback": ["d"]}, c={"fallback": ["d"]}),
         models(fast={"upstream": "a", "fallback": ["b"]}) | {"default_model_alias": "fast"},
         {"limits": {"budgets": ["credits:day:5", "credits:hour:5", "tokens:day:5"]}},
+        {"opentelemetry": {"endpoint": "http://127.0.0.1:4318"}},
+        {"opentelemetry": {"endpoint": "https://collector.example/v1/traces/of-a-team"}},
     ],
 )
 def test_what_goes_together_is_let_through(document: dict[str, Any]) -> None:
@@ -54,6 +56,8 @@ def test_what_goes_together_is_let_through(document: dict[str, Any]) -> None:
         (models(fast={"enabled": False}) | {"default_model_alias": "fast"}, "default_model_alias", '"fast" is switched off'),
         ({"limits": {"budgets": ["credits:day:5", "credit:daily:6:observe"]}}, "limits.budgets.1", "there are two budgets credits:day"),
         ({"limits": {"budgets": ["credits:day:0"]}}, "limits.budgets.0", "a budget's amount is more than 0 and at most 1e+15"),
+        ({"opentelemetry": {"endpoint": "http://c:4318/v1/traces"}}, "opentelemetry.endpoint", '"http://c:4318/v1/traces" is where one of them goes'),
+        ({"opentelemetry": {"endpoint": "http://c:4318/v1/metrics/"}}, "opentelemetry.endpoint", '"http://c:4318/v1/metrics/" is where one of them goes'),
     ],
 )  # fmt: skip
 def test_what_cannot_do_what_it_says_is_found(document: dict[str, Any], path: str, problem: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from copilot_api.config.budgets import Budget, Unit, Window
 from copilot_api.config.loader import MAX_BYTES, ConfigInvalid, load_config, parse_budgets, parse_config
-from copilot_api.config.schema import ConfigFile, DefaultKey, Features, Limits, ModelEntry, Retention
+from copilot_api.config.schema import ConfigFile, DefaultKey, Features, Limits, Metrics, ModelEntry, Retention
 
 
 @pytest.fixture
@@ -45,8 +45,9 @@ def test_what_is_said_is_read(path: Path) -> None:
             "default_key": {"rpm": 60, "tpm": 100_000, "max_in_flight": 3},
             "budgets": ["credits:day:50", "requests:month:1e6:observe"],
         },
-        "retention": {"events_days": 30, "traces_days": 7, "traces_max_bytes": 1000, "audit_days": 10},
+        "retention": {"events_days": 30, "rollups_days": 60, "traces_days": 7, "traces_max_bytes": 1000, "audit_days": 10},
         "features": {"auth": False, "webui": False, "telemetry": False, "debug": True, "metrics": False},
+        "metrics": {"access": "admin"},
     }
     assert load(path, document) == ConfigFile(
         version=1,
@@ -65,8 +66,9 @@ def test_what_is_said_is_read(path: Path) -> None:
             default_key=DefaultKey(rpm=60, tpm=100_000, max_in_flight=3),
             budgets=["credits:day:50", "requests:month:1e6:observe"],
         ),
-        retention=Retention(30, 7, 1000, 10),
+        retention=Retention(30, 60, 7, 1000, 10),
         features=Features(auth=False, webui=False, telemetry=False, debug=True, metrics=False),
+        metrics=Metrics("admin"),
     )
 
 

@@ -28,9 +28,12 @@ from copilot_api.config.paths import DataDirectory
 from copilot_api.config.schema import list_settings
 from copilot_api.simulator.control import PREFIX
 from copilot_api.simulator.faults import DELIVERIES, EXPIRY, SHAPES
+from copilot_api.usage.filters import FIELDS, Kind
 from copilot_api.usage.models import Cause, UsageEvent
+from copilot_api.usage.rollups import DIMENSIONS
+from copilot_api.usage.totals import Group
 from docs.generate import error_heading, list_commands, list_errors
-from tests.harness import GatewayProcess
+from tests.harness import GatewayProcess, http_json
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "bench" / "README.md"])
@@ -139,6 +142,34 @@ def test_every_field_and_cause_of_a_usage_event_is_listed() -> None:
     assert re.findall(r"^\| `(\w+)` \|", causes, re.MULTILINE) == [cause.value for cause in Cause]
 
 
+def test_every_field_of_a_query_and_every_group_is_listed() -> None:
+    text = (ROOT / "docs" / "guides" / "usage.md").read_text()
+    table = re.findall(r"^\| `(\w+)` \| ([^|]+) \| ([^|]+) \| (yes|no) \|$", text, re.MULTILINE)
+    assert table == [
+        (
+            name,
+            field.help,
+            ", ".join(f"`{example}`" for example in field.examples),
+            "yes" if field.column in {"at", *DIMENSIONS} else "no",
+        )
+        for name, field in FIELDS.items()
+    ]
+    parts = [f"`{name}`" for name, field in FIELDS.items() if field.kind is Kind.PART]
+    assert f"{', '.join(parts[:-1])} and {parts[-1]} find a part of the text" in text
+    groups = text.partition("The groups are ")[2].partition("Without `--since`")[0]
+    assert set(re.findall(r"`(\w+)`", groups)) == {group.value for group in Group}
+
+
+@pytest.mark.parametrize("path", ["/admin/api/usage", "/admin/api/usage/waste", "/admin/api/events"])
+def test_every_parameter_of_the_ledger_is_listed(gateway: GatewayProcess, admin_key: str, path: str) -> None:
+    _, answer = http_json("GET", f"{gateway.url}{path}?nonsense=1", key=admin_key)
+    read = re.findall(r"\w+", answer["error"]["message"].partition("; there are ")[2].partition(" (request id")[0])
+    section = reference("http-api.md").partition(f"## GET {path}\n")[2].partition("\n## ")[0]
+    rows = [line.split(" | ")[0] for line in section.splitlines() if line.startswith("| `")]
+    listed = re.findall(r"`(\w+)`", " ".join(rows) or section.partition("`since`, `until` and `q` as above")[1])
+    assert sorted(listed) == read
+
+
 def test_every_client_program_is_listed() -> None:
     listed = re.findall(r"`([a-z-]+)`", reference("usage-events.md").partition("## client")[2].partition("## ")[0])
     known = {name for _, name in import_module("copilot_api.api.intake")._CLIENTS}
@@ -167,9 +198,12 @@ def test_every_dependency_is_described_as_it_is_pinned() -> None:
         re.split(r"[>=<]", line)[0]
         for line in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     ]
-    pinned = dict(re.findall(r"^([a-z-]+)==(\S+)", (ROOT / "requirements" / "runtime.txt").read_text(), re.MULTILINE))
+    pinned = dict(
+        re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / "requirements" / "runtime.txt").read_text(), re.MULTILINE)
+    )
     described = re.findall(r"^\| \[([a-z-]+)\]\(#\1\) (\S+) \|", reference("dependencies.md"), re.MULTILINE)
     assert described == [(name, pinned[name]) for name in wanted]
+    assert f"{len(pinned)} in all" in reference("dependencies.md")
 
 
 def test_the_code_map_has_every_package_and_names_files_that_exist() -> None:
@@ -319,6 +353,18 @@ QUOTED = [
     ("docs/reference/files.md", "a file of {} MiB", "usage.journal.SEGMENT_BYTES", 1024 * 1024),
     ("docs/reference/http-api.md", "last {} days", "api.account.OWN_USAGE_DAYS", 1),
     ("docs/reference/errors.md", "No answer within {} s", "admission.approval.APPROVAL_SECONDS", 1),
+    (FAILURES, "tried again after {} minutes, then ever more seldom", "upstream.quota_keeper.POLL_SECONDS", 60),
+    ("docs/guides/credits.md", "takes longer than {} s", "upstream.quota_keeper.PATIENCE_SECONDS", 1),
+    ("docs/guides/opentelemetry.md", "is sent for {} s at most", "observability.otel_export.CLOSE_SECONDS", 1),
+    ("docs/guides/opentelemetry.md", "{} may wait", "observability.otel_export.USUAL_QUEUE", 1),
+    ("docs/guides/opentelemetry.md", "{} go at once", "observability.otel_export.USUAL_BATCH", 1),
+    (FAILURES, "{} spans wait", "observability.otel_export.USUAL_QUEUE", 1),
+    ("docs/guides/credits.md", "last {} whole days", "usage.forecast.SAMPLED_DAYS", 1),
+    ("docs/reference/http-api.md", "how many groups, {} at most", "usage.explorer.MAX_TOP", 1),
+    ("docs/reference/http-api.md", "There are {} points at most", "usage.explorer.MAX_BUCKETS", 1),
+    ("docs/reference/http-api.md", "how many, {} at most", "api.ledger.MAX_PAGE", 1),
+    ("docs/guides/usage.md", "row groups of {}", "usage.exports._ROW_GROUP", 1),
+    ("docs/reference/http-api.md", "allowance in `charged_to`, {} at most", "usage.credit_reports.MOST_READINGS", 1),
 ]
 """Page, words around the number, constant, and the page's unit in that of the constant."""
 

@@ -53,9 +53,9 @@ class Ledger:
         return event
 
 
-def make_settlement(clock: FakeClock, *, is_watched: bool = True) -> tuple[Settlement, Ledger, list[Observation]]:
+def make_settlement(clock: FakeClock) -> tuple[Settlement, Ledger, list[Observation]]:
     ledger, observed = Ledger(), list[Observation]()
-    settlement = Settlement(cast("UsageRecorder", ledger), clock, observed.append, is_watched=is_watched)
+    settlement = Settlement(cast("UsageRecorder", ledger), clock, observed.append)
     return settlement, ledger, observed
 
 

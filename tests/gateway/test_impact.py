@@ -36,7 +36,7 @@ from copilot_api.protocols.base import Envelope, Usage
 from copilot_api.upstream.catalog import Catalog, Model
 from copilot_api.upstream.prices import NANO_PER_CREDIT, Tariff, TokenPrices
 from copilot_api.usage.models import Cause, UsageEvent
-from copilot_api.usage.repository import Traffic
+from copilot_api.usage.totals import Traffic
 from tests.fakes import FakeClock
 from tests.gateway.calls import make_model
 from tests.stored import open_stored

@@ -26,7 +26,8 @@ from copilot_api.gateway.plan import Plan
 from copilot_api.gateway.settlement import CLIENT_GONE, Record
 from copilot_api.gateway.surface import NativeRoute
 from copilot_api.gateway.surfaces import CHAT_SURFACE
-from copilot_api.observability.events import CallEnded, Observation
+from copilot_api.observability.events import CallEnded
+from copilot_api.observability.trace_context import TraceContext
 from copilot_api.protocols.base import ModelTraits, Usage
 from copilot_api.protocols.chat.request import parse_request
 from copilot_api.upstream.prices import parse_prices
@@ -211,12 +212,31 @@ def test_a_call_is_observed_once(clock: FakeClock) -> None:
     )  # fmt: skip
 
 
-def test_nobody_is_told_when_nobody_watches(clock: FakeClock) -> None:
-    settlement, ledger, observed = make_settlement(clock, is_watched=False)
-    with settlement.follow(make_call(clock)):
-        pass
-    assert observed == list[Observation]()
-    assert ledger.event.cause is Cause.OK
+def test_when_it_went_upstream_is_observed(clock: FakeClock) -> None:
+    """Seconds after its arrival: each step takes half a second here, and the fourth is that."""
+    [ended] = Followed(clock, until="completed").observed
+    assert isinstance(ended, CallEnded)
+    assert (ended.dispatched_after, ended.trace) == (2.0, None)
+    [refused] = Followed(clock, Unauthorized("x"), until="received").observed
+    assert isinstance(refused, CallEnded)
+    assert refused.dispatched_after is None
+
+
+def test_a_call_is_observed_with_its_callers_trace_and_its_last_way_upstream(clock: FakeClock) -> None:
+    settlement, _, observed = make_settlement(clock)
+    call = make_call(clock)
+    call.trace = TraceContext(1, 2, 1)
+    with settlement.follow(call) as record:
+        for _ in range(2):
+            clock.advance(1.0)
+            record.planned(PLAN)
+            record.dispatched(PLAN, GivenPermit())
+            if clock.monotonic() - call.began < 2:
+                record.fell_back(PLAN.model)
+        record.completed()
+    [ended] = observed
+    assert isinstance(ended, CallEnded)
+    assert (ended.trace, ended.dispatched_after) == (TraceContext(1, 2, 1), 2.0)
 
 
 def test_a_key_in_the_wrong_field_does_not_reach_the_ledger(clock: FakeClock) -> None:
@@ -353,3 +373,22 @@ def test_an_answer_that_was_left_early_counts_as_what_it_was_seen_to_write(clock
         raise UpstreamCut("x")
     assert permit.settled[0][2] == 1_005, "a thousand tokens and the input"
     assert ledger.event.nano_aiu == 5_000 * 1_005 // 300
+
+
+def test_what_the_call_is_for_is_kept_from_the_beginning(clock: FakeClock) -> None:
+    settlement, ledger, _ = make_settlement(clock)
+    call = replace(make_call(clock), client="opencode", clues={b"x-parent-session-id": b"ses_1"})
+    with settlement.follow(call) as record:
+        record.received(REQUEST, 10)
+        record.planned(PLAN)
+        record.dispatched(PLAN, GivenPermit())
+        record.completed()
+    assert [event.kind for event in (*ledger.begun, *ledger.ended)] == ["subagent", "subagent"]
+
+
+def test_a_call_that_is_refused_before_it_is_read_counts_as_a_turn(clock: FakeClock) -> None:
+    settlement, ledger, _ = make_settlement(clock)
+    call = replace(make_call(clock), client="opencode", clues={b"x-parent-session-id": b"ses_1"})
+    with suppress(Unauthorized), settlement.follow(call):
+        raise Unauthorized("x")
+    assert ledger.event.kind == "turn"

@@ -19,7 +19,7 @@ FIELDS = {
     "stream", "status", "cause", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens",
     "reasoning_tokens", "usage_unknown", "nano_aiu", "premium_requests", "initiator", "effort", "queue_seconds",
     "time_to_first_token", "duration", "bytes_in", "bytes_out",
-    "nano_aiu_estimated", "estimated_tokens", "would_limit", "fallback_from",
+    "nano_aiu_estimated", "estimated_tokens", "would_limit", "fallback_from", "kind",
 }  # fmt: skip
 SUMS = {
     "requests", "errors", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens",

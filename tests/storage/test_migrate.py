@@ -24,7 +24,7 @@ from copilot_api.storage.schema import metadata
 from copilot_api.storage.sqlite import open_sqlite
 from copilot_api.storage.stops import SqlStopRepository
 from copilot_api.storage.usage import SqlUsageRepository
-from copilot_api.usage.repository import Group
+from copilot_api.usage.totals import Group, list_totals
 from tests.fakes import FakeClock
 
 REVISION = """
@@ -133,7 +133,7 @@ def test_what_an_older_version_stored_is_kept_and_counts(database: Database, tmp
     assert (event.request_id, event.input_tokens, event.nano_aiu, event.key_id) == ("req_1", 100, 5000, "key_a")
     assert (event.nano_aiu_estimated, event.estimated_tokens, event.would_limit) == (False, 0, None)
     assert usage.spent("key_a", since, until) == (5000, 0.33, 120, 1)
-    assert usage.totals(since, until, Group.KEY)[0].would_limit == 0
+    assert list_totals(usage, since, until, Group.KEY)[0].would_limit == 0
     audit = AuditLog(tmp_path / "audit.jsonl", FakeClock())
     (key,) = SqlKeyRepository(database, audit).list_keys()
     assert key.policy == KeyPolicy(models=("gpt-5-mini",))

@@ -7,7 +7,7 @@ import pytest
 
 from copilot_api.admission.budget import NOTHING
 from copilot_api.usage.models import Cause, UsageEvent
-from copilot_api.usage.repository import Group, Traffic
+from copilot_api.usage.totals import Group, Traffic, list_totals, list_traffic, of_key
 from tests.stored import Stored
 
 START = datetime(2026, 7, 1, tzinfo=UTC)
@@ -85,8 +85,8 @@ def test_a_period_begins_with_its_first_moment_and_ends_before_its_last(stored: 
 
 def test_events_and_sums_can_be_of_one_key(stored: Stored) -> None:
     stored.usage.add_events([make_event(1, key_id="key_a"), make_event(2, key_id="key_b"), make_event(3)])
-    assert [event.key_id for event in stored.usage.list_events(START, END, "key_a")] == ["key_a"]
-    assert [row.requests for row in stored.usage.totals(START, END, Group.MODEL, "key_a")] == [1]
+    assert [event.key_id for event in stored.usage.list_events(START, END, (of_key("key_a"),))] == ["key_a"]
+    assert [row.requests for row in list_totals(stored.usage, START, END, Group.MODEL, key_id="key_a")] == [1]
 
 
 def test_a_time_with_another_offset_is_the_same_moment(stored: Stored) -> None:
@@ -132,7 +132,7 @@ def test_sums_are_by_group_in_order(stored: Stored, group: Group, expected: list
             make_event(3, at=third + timedelta(days=1) - timedelta(microseconds=1)),
         ]
     )
-    assert [row.group for row in stored.usage.totals(START, END, group)] == expected
+    assert [row.group for row in list_totals(stored.usage, START, END, group)] == expected
 
 
 def test_sums_add_up_everything_and_tell_errors_from_hang_ups(stored: Stored) -> None:
@@ -150,7 +150,7 @@ def test_sums_add_up_everything_and_tell_errors_from_hang_ups(stored: Stored) ->
             make_event(7, would_limit="credits:day"),
         ]
     )
-    (row,) = stored.usage.totals(START, END, Group.MODEL)
+    (row,) = list_totals(stored.usage, START, END, Group.MODEL)
     assert (row.requests, row.errors, row.nano_aiu, row.premium_requests) == (7, 3, 5, 0.5)
     assert row.would_limit == 2, "calls, not limits"
     assert {getattr(row, name) for name in tokens} == {20}
@@ -227,22 +227,12 @@ def test_absurd_numbers_keep_no_budget_from_being_known(stored: Stored) -> None:
     absurd = {"nano_aiu": 10**30, "input_tokens": 10**30, "output_tokens": 10**30}
     stored.usage.add_events([sent(number, **absurd) for number in range(3)])
     nano_aiu, _, tokens, requests = stored.usage.spent("key_a", START, END)
-    assert (nano_aiu, tokens, requests) == (3 * 2**63, 6 * 2**63, 3)
+    assert (nano_aiu, tokens, requests) == (3 * 10**15, 6 * 10**15, 3), "each is cut to what a call may have"
 
 
 def test_what_was_spent_is_exact_up_to_millions_of_credits(stored: Stored) -> None:
-    stored.usage.add_events([sent(1, nano_aiu=9_000_000_000_000_001), sent(2, nano_aiu=1)])
-    assert stored.usage.spent("key_a", START, END)[0] == 9_000_000_000_000_002
-
-
-def test_asking_what_was_spent_uses_an_index(stored: Stored) -> None:
-    """A month has millions of events, and the first call of a key waits for this."""
-    with closing(sqlite3.connect(stored.directory.database)) as connection:
-        statement = "EXPLAIN QUERY PLAN SELECT sum(nano_aiu) FROM usage_events WHERE at >= 1 AND at < 2"
-        plan = str(connection.execute(statement + " AND key_id = 'a' AND identity_id IS NOT NULL").fetchall())
-        assert "ix_usage_events_key_id_at" in plan
-        plan = str(connection.execute(statement + " AND identity_id IS NOT NULL").fetchall())
-        assert "ix_usage_events_at" in plan
+    stored.usage.add_events([sent(number, nano_aiu=900_000_000_000_001) for number in range(10)])
+    assert stored.usage.spent("key_a", START, END)[0] == 9_000_000_000_000_010
 
 
 # What the keys used of the models ---------------------------------------------------------------------------------
@@ -260,7 +250,7 @@ def test_traffic_is_added_up_by_key_name_endpoint_and_model(stored: Stored) -> N
     stored.usage.add_events([named(number, **tokens) for number in range(3)])
     stored.usage.add_events([named(number, **other) for number, other in enumerate(others, start=3)])
     traffic = {
-        (row.key_id, row.model, row.endpoint, row.upstream_model): row for row in stored.usage.traffic(START, END)
+        (row.key_id, row.model, row.endpoint, row.upstream_model): row for row in list_traffic(stored.usage, START, END)
     }
     assert len(traffic) == 5
     assert traffic["key_a", "fast", "/v1/responses", "gpt-5-mini"] == Traffic(
@@ -279,20 +269,20 @@ def test_traffic_is_added_up_by_key_name_endpoint_and_model(stored: Stored) -> N
 
 
 def test_where_nothing_is_there_is_no_traffic(stored: Stored) -> None:
-    assert stored.usage.traffic(START, END) == []
+    assert list_traffic(stored.usage, START, END) == []
 
 
 def test_traffic_is_of_the_period_from_its_first_moment_to_before_its_last(stored: Stored) -> None:
     instant = timedelta(microseconds=1)
     moments = [START - instant, START, END - instant, END]
     stored.usage.add_events([named(number, at=at) for number, at in enumerate(moments)])
-    assert [row.requests for row in stored.usage.traffic(START, END)] == [2]
+    assert [row.requests for row in list_traffic(stored.usage, START, END)] == [2]
 
 
 @pytest.mark.parametrize("cause", [Cause.MODEL_NOT_FOUND, Cause.MODEL_NOT_ALLOWED])
 def test_a_call_that_was_refused_for_its_model_is_traffic_of_no_model(stored: Stored, cause: Cause) -> None:
     stored.usage.add_events([named(1, identity_id=None, upstream_model=None, cause=cause, status=404)])
-    (row,) = stored.usage.traffic(START, END)
+    (row,) = list_traffic(stored.usage, START, END)
     assert (row.model, row.upstream_model, row.requests) == ("fast", None, 1)
     assert (row.measured_requests, row.input_tokens, row.nano_aiu) == (0, 0, None)
 
@@ -304,32 +294,23 @@ def test_a_call_that_was_refused_for_another_reason_is_no_traffic(stored: Stored
         [named(number, identity_id=None, cause=cause, status=400) for number, cause in enumerate(sorted(causes))]
     )
     stored.usage.add_events([named(97, model=None), named(98, key_id=None)])
-    assert stored.usage.traffic(START, END) == []
+    assert list_traffic(stored.usage, START, END) == []
 
 
 def test_a_call_that_went_upstream_is_traffic_however_it_ended(stored: Stored) -> None:
     stored.usage.add_events([named(number, cause=cause) for number, cause in enumerate(Cause)])
-    assert [row.requests for row in stored.usage.traffic(START, END)] == [len(Cause)]
+    assert [row.requests for row in list_traffic(stored.usage, START, END)] == [len(Cause)]
 
 
 def test_traffic_tells_calls_of_unknown_usage_from_those_that_were_measured(stored: Stored) -> None:
     """What was set aside for them is no measure of what they used."""
     unknown = {"usage_unknown": True, "estimated_tokens": 99, "nano_aiu": 99, "nano_aiu_estimated": True}
     stored.usage.add_events([named(1, input_tokens=5, nano_aiu=7), named(2, **unknown), named(3, nano_aiu=None)])
-    (row,) = stored.usage.traffic(START, END)
+    (row,) = list_traffic(stored.usage, START, END)
     assert (row.requests, row.measured_requests, row.input_tokens, row.nano_aiu) == (3, 2, 5, 7)
 
 
 def test_absurd_numbers_keep_no_traffic_from_being_known(stored: Stored) -> None:
     stored.usage.add_events([named(number, input_tokens=10**30, nano_aiu=10**30) for number in range(3)])
-    (row,) = stored.usage.traffic(START, END)
-    assert (row.input_tokens, row.nano_aiu) == (3 * 2**63, 3 * 2**63)
-
-
-def test_asking_for_traffic_uses_an_index(stored: Stored) -> None:
-    with closing(sqlite3.connect(stored.directory.database)) as connection:
-        statement = (
-            "EXPLAIN QUERY PLAN SELECT count(*) FROM usage_events WHERE at >= 1 AND at < 2 AND key_id IS NOT NULL"
-        )
-        plan = str(connection.execute(statement + " GROUP BY key_id, model, endpoint, upstream_model").fetchall())
-        assert "ix_usage_events_at" in plan, plan
+    (row,) = list_traffic(stored.usage, START, END)
+    assert (row.input_tokens, row.nano_aiu) == (3 * 10**15, 3 * 10**15)

@@ -4,7 +4,7 @@ import pytest
 
 from copilot_api.usage.models import Cause, UsageEvent
 from copilot_api.usage.reports import report_usage
-from copilot_api.usage.repository import Group
+from copilot_api.usage.totals import Group
 from tests.stored import Stored
 
 START = datetime(2026, 7, 1, tzinfo=UTC)

@@ -1,10 +1,10 @@
-from copilot_api.usage.repository import Group, UsageTotals
+from copilot_api.usage.repository import EventPage, EventQuery, Position
+from tests.storage.test_usage import END, START
 
 
-def test_usage_is_summed_by_key_model_client_or_day() -> None:
-    assert [group.value for group in Group] == ["key", "model", "client", "day"]
+def test_a_page_is_as_long_as_a_screen_unless_it_is_said() -> None:
+    assert EventQuery(START, END).limit == 50
 
 
-def test_the_sum_of_nothing_is_nothing() -> None:
-    totals = UsageTotals(group=None)
-    assert (totals.requests, totals.errors, totals.nano_aiu, totals.premium_requests) == (0, 0, 0, 0.0)
+def test_an_empty_page_need_not_be_the_last() -> None:
+    assert EventPage([], Position(1, "req_1")).next is not None

@@ -16,10 +16,12 @@ from copilot_api.clock import Clock
 from copilot_api.errors import GatewayError, InternalError, Rate, ShuttingDown
 from copilot_api.gateway.call import Call
 from copilot_api.gateway.exchange import Gateway
+from copilot_api.gateway.kinds import read_clues
 from copilot_api.gateway.settlement import CLIENT_GONE, Record
 from copilot_api.gateway.surface import Surface
 from copilot_api.keys.models import ApiKey
 from copilot_api.observability.events import CallCrashed, Observer
+from copilot_api.observability.trace_context import parse_traceparent
 from copilot_api.protocols.base import Envelope, StreamRelay
 
 _NEVER_KEPT = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
@@ -53,7 +55,9 @@ class Endpoint:
         errors: ErrorForm = OPENAI,
         read_envelope: ReadEnvelope = _no_envelope,
         exchange: Exchanging | None = None,
+        is_traced: bool = False,
     ) -> None:
+        self._is_traced = is_traced
         self._errors = errors
         self._read_envelope = read_envelope
         self._exchange: Exchanging = exchange or gateway.exchange
@@ -70,15 +74,18 @@ class Endpoint:
         head = self._door.read_head(scope)
         exchange: Exchange | None = scope["extensions"].get(EXCHANGE)
         answer = HttpAnswer(send, request_id, self._errors, exchange)
+        client = self._door.client(head)
         call = Call(
             request_id=request_id,
             surface=self._surface,
-            client=self._door.client(head),
+            client=client,
             arrived_at=self._clock.now(),
             began=self._clock.monotonic(),
             read_body=lambda: read_body(receive, head, self._limits.max_body_bytes, exchange),
             envelope=self._read_envelope(scope, head),
             is_batch=is_batch(head),
+            clues=read_clues(client, head),
+            trace=parse_traceparent(head.get(b"traceparent")) if self._is_traced else None,
         )
         if exchange is not None:
             exchange.cancel_on_disconnect()

@@ -33,8 +33,13 @@ class Endpoints:
     models: Application
     usage: Application
     token: Application
+    identities: Application
+    ledger_usage: Application
+    ledger_waste: Application
+    ledger_events: Application
     healthz: Application
     readyz: Application
+    metrics: Application
     config: Application = _without_file
     config_preview: Application = _without_file
 
@@ -49,7 +54,12 @@ class Router:
             "/": {"GET": index, "HEAD": index},
             "/healthz": {"GET": endpoints.healthz, "HEAD": endpoints.healthz},
             "/readyz": {"GET": endpoints.readyz, "HEAD": endpoints.readyz},
+            "/metrics": {"GET": endpoints.metrics, "HEAD": endpoints.metrics},
             "/v1beta/models": {"GET": models, "HEAD": models},
+            "/admin/api/identities": {"GET": answering_errors(endpoints.identities)},
+            "/admin/api/usage": {"GET": endpoints.ledger_usage},
+            "/admin/api/usage/waste": {"GET": endpoints.ledger_waste},
+            "/admin/api/events": {"GET": endpoints.ledger_events},
             "/admin/api/config": {"GET": config, "PUT": config},
             "/admin/api/config/preview": {"POST": preview},
         }
@@ -134,11 +144,16 @@ async def index(scope: Scope, receive: Receive, send: Send) -> None:
             "GET /v1beta/models",
             "GET /usage",
             "GET /token",
+            "GET /admin/api/identities",
+            "GET /admin/api/usage",
+            "GET /admin/api/usage/waste",
+            "GET /admin/api/events",
             "GET /admin/api/config",
             "PUT /admin/api/config",
             "POST /admin/api/config/preview",
             "GET /healthz",
             "GET /readyz",
+            "GET /metrics",
         ],
     }
     await send_json(send, document)

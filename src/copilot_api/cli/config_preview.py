@@ -6,7 +6,7 @@ from typing import BinaryIO
 import click
 
 from copilot_api.cli.options import MOMENT, json_option, option, resolve_moment
-from copilot_api.cli.output import Cell, print_fields, print_json, print_table
+from copilot_api.cli.output import print_fields, print_json, print_table
 from copilot_api.cli.stores import Stores, open_stores, start_settings
 from copilot_api.config.environment import environment
 from copilot_api.config.loader import load_config, parse_config
@@ -15,6 +15,7 @@ from copilot_api.errors import CatalogUnavailable
 from copilot_api.gateway.impact import IMPACT_DAYS, Effect, Impact, ImpactQuery, Meaning, Row, credits_of, render_impact
 from copilot_api.upstream.catalog import Catalog
 from copilot_api.upstream.prices import NANO_PER_CREDIT
+from copilot_api.usage.exports import Cell
 
 _COLUMNS = ("key", "model", "calls", "effect", "before", "after", "credits before", "credits after")
 _WORDS = {

@@ -2,7 +2,8 @@
 
 import random
 import tempfile
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,22 @@ from copilot_api.keys.models import KeyPolicy, Tier
 from copilot_api.keys.service import KeyService
 from copilot_api.simulator.options import SimulatorOptions
 from copilot_api.storage.keys import SqlKeyRepository
+from copilot_api.storage.ledger_upkeep import SqlLedgerUpkeep
 from copilot_api.storage.migrate import upgrade
+from copilot_api.storage.quotas import SqlQuotaRepository
 from copilot_api.storage.sqlite import open_sqlite
 from copilot_api.storage.usage import SqlUsageRepository
+from copilot_api.upstream.prices import NANO_PER_CREDIT
+from copilot_api.upstream.quotas import PREMIUM, QuotaReading
+from copilot_api.usage.credits import window_start
+from copilot_api.usage.upkeep import CLOSED_AFTER
 from copilot_api.usage.models import Cause, UsageEvent
 
 _ACTOR = "local:demo"
 _DAYS = 14
+_ENTITLEMENT = 4000
+_ELSEWHERE = 0.12
+"""How much more the account uses than goes through the gateway."""
 _PEOPLE = (("ada", "openai-python", 60), ("grace", "codex", 90), ("ci", "openai-node", 30))
 _POLICIES = {
     "ada": KeyPolicy(rpm=60, tpm=400_000, weight=2, budgets=(parse_budget("credits:day:400"),)),
@@ -49,17 +59,23 @@ def command(**flags: Any) -> None:
     with tempfile.TemporaryDirectory(prefix="copilot-api-demo-") as name:
         directory = DataDirectory(Path(name))
         directory.prepare()
-        admin, client = _fill(directory)
+        admin, client, used = _fill(directory)
 
         def listening(url: str) -> None:
             _introduce(url, admin, client, directory)
 
-        options = SimulatorOptions(first_token_seconds=0.3, gap_seconds=0.03)
+        options = SimulatorOptions(
+            first_token_seconds=0.3,
+            gap_seconds=0.03,
+            token_based_billing=True,
+            premium_entitlement=_ENTITLEMENT,
+            premium_used=used,
+        )
         run_simulated(settings, directory, on_listening=listening, options=options)
 
 
-def _fill(directory: DataDirectory) -> tuple[str, str]:
-    """Sample keys and sample usage; the secrets of an admin key and a client key."""
+def _fill(directory: DataDirectory) -> tuple[str, str, float]:
+    """Sample keys and sample usage; the secrets of an admin key and a client key, and the credits used this month."""
     clock = SystemClock()
     database = open_sqlite(directory.database)
     try:
@@ -69,8 +85,15 @@ def _fill(directory: DataDirectory) -> tuple[str, str]:
         admin = keys.issue("demo admin", tier=Tier.ADMIN, actor=_ACTOR)
         issued = {label: keys.issue(label, policy=_POLICIES[label], actor=_ACTOR) for label, _, _ in _PEOPLE}
         ids = {label: key.key.id for label, key in issued.items()}
-        SqlUsageRepository(database).add_events(make_sample_events(ids, clock.now()))
-        return admin.secret, issued["ada"].secret
+        now = clock.now()
+        events = make_sample_events(ids, now)
+        SqlUsageRepository(database).add_events(events)
+        upkeep = SqlLedgerUpkeep(database, pause=lambda: None)
+        while upkeep.close_day(now - CLOSED_AFTER):
+            pass
+        readings = make_sample_readings(events, now)
+        SqlQuotaRepository(database).record(readings)
+        return admin.secret, issued["ada"].secret, readings[-1].used or 0.0
     finally:
         database.close()
 
@@ -88,6 +111,32 @@ def make_sample_events(key_ids: dict[str, str], now: datetime) -> list[UsageEven
                 for number in range(round(draw.random() * busy * most / 6))
             ]
     return events
+
+
+def make_sample_readings(events: Sequence[UsageEvent], now: datetime) -> list[QuotaReading]:
+    """How the account's credits stood each hour: what these events cost, and a little that went elsewhere."""
+    costs = sorted((datetime.fromisoformat(event.at), event.nano_aiu or 0) for event in events)
+    readings: list[QuotaReading] = []
+    used, done, resets_at = 0.0, 0, None
+    for hours in range(_DAYS * 24, -1, -1):
+        at = now - timedelta(hours=hours)
+        ends = _next_month(at)
+        if ends != resets_at:
+            used, resets_at = 0.0, ends
+        while done < len(costs) and costs[done][0] <= at:
+            if costs[done][0] >= (window_start(ends) or at):
+                used += costs[done][1] / NANO_PER_CREDIT * (1 + _ELSEWHERE)
+            done += 1
+        readings.append(
+            QuotaReading(PREMIUM, at, _ENTITLEMENT, round(used, 6), is_token_based=True, resets_at=resets_at)
+        )
+    return readings
+
+
+def _next_month(at: datetime) -> datetime:
+    """The first of next month, when allowances come back."""
+    year, month = (at.year + 1, 1) if at.month == 12 else (at.year, at.month + 1)
+    return datetime(year, month, 1, tzinfo=UTC)
 
 
 def _make_event(draw: random.Random, name: str, at: datetime, key_id: str, client: str) -> UsageEvent:

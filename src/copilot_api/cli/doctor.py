@@ -8,17 +8,17 @@ import asyncio
 import os
 import shutil
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from enum import StrEnum
 
 import click
 
 from copilot_api.audit.log import AuditLog
 from copilot_api.cli.auth import hosts_of, upstream_settings
+from copilot_api.cli.doctor_ledger import Finding, State, check_ledger, check_sums
 from copilot_api.cli.models import render_age
-from copilot_api.cli.options import json_option
+from copilot_api.cli.options import json_option, option
 from copilot_api.cli.output import print_json
 from copilot_api.cli.start import find_identity
 from copilot_api.cli.stores import find_database, list_faults, start_settings
@@ -49,34 +49,25 @@ _SKEW, _BAD_SKEW, _OLD_CATALOG = timedelta(seconds=30), timedelta(minutes=5), ti
 _NETWORK_CURE = "look at the network, firewall and proxy (start --proxy-env), and at https://www.githubstatus.com"
 
 
-class State(StrEnum):
-    """How something was found; it is skipped for what another check says."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a check found, and how to mend it."""
-
-    state: State
-    detail: str
-    cure: str | None = None
-
-
 @click.command("doctor")
+@option("--deep", is_flag=True, help="Also recompute the ledger's sums from its events; takes minutes for millions.")
+@option("--mend", is_flag=True, help="With --deep: make sums anew that are not what the events add up to.")
 @json_option
-def command(*, as_json: bool) -> int:
+def command(*, deep: bool, mend: bool, as_json: bool) -> int:
     """
     Check everything that a gateway needs, and say how to mend what is wrong.
 
     Works beside a running gateway and without one. It goes by config.json and the environment; the exit code is 1 when
     a check failed.
     """
-    findings = examine(DataDirectory.locate(environment()))
+    if mend and not deep:
+        raise click.UsageError("--mend goes with --deep")
+    directory = DataDirectory.locate(environment())
+    findings = examine(directory)
+    if deep:
+        is_usable = findings["database"].state is State.OK
+        sums = check_sums(directory, is_mending=mend) if is_usable else Finding(State.SKIPPED, "needs the database")
+        findings["sums"] = sums
     is_well = all(finding.state is not State.FAILED for finding in findings.values())
     if as_json:
         print_json({"ok": is_well, "checks": [{"name": name, **asdict(each)} for name, each in findings.items()]})
@@ -97,6 +88,7 @@ def examine(directory: DataDirectory) -> dict[str, Finding]:
     try:
         found["database"] = _check_database(directory, database)
         is_usable = database is not None and found["database"].state is State.OK
+        found["ledger"] = check_ledger(directory, database if is_usable else None)
         found |= _check_stored(directory, database if is_usable else None, settings.exposure)
     finally:
         if database is not None:

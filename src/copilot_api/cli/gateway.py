@@ -15,7 +15,8 @@ from copilot_api.app import Storage, Surroundings
 from copilot_api.audit.log import AuditLog
 from copilot_api.audit.models import Action, AuditEvent
 from copilot_api.cli.stores import local_actor
-from copilot_api.clock import SystemClock
+from copilot_api.clock import Clock, SystemClock
+from copilot_api.config.environment import environment
 from copilot_api.config.paths import DataDirectory
 from copilot_api.config.reload import SettingsSource
 from copilot_api.config.schema import list_pending
@@ -25,10 +26,16 @@ from copilot_api.keys.bootstrap import ensure_admin_key_in_file
 from copilot_api.keys.changes import KeyChanges
 from copilot_api.keys.service import KeyService
 from copilot_api.observability.events import Notice, Observer
+from copilot_api.observability.fan_out import FanOut
+from copilot_api.observability.log_writer import LineWriter
 from copilot_api.observability.logs import LibraryLogs, Log
+from copilot_api.observability.metrics import Metrics
+from copilot_api.observability.otel import make_export
 from copilot_api.storage.catalogs import SqlCatalogRepository
 from copilot_api.storage.keys import SqlKeyRepository
+from copilot_api.storage.ledger_upkeep import SqlLedgerUpkeep
 from copilot_api.storage.migrate import upgrade
+from copilot_api.storage.quotas import SqlQuotaRepository
 from copilot_api.storage.sqlite import open_sqlite
 from copilot_api.storage.stops import SqlStopRepository
 from copilot_api.storage.usage import SqlUsageRepository
@@ -36,6 +43,8 @@ from copilot_api.upstream.identities import Identity
 
 PROBE_SECONDS = 0.25
 """How long `/readyz` waits for the database's lock before it says that it is not to be had."""
+LISTENING_SECONDS = 0.5
+"""How long the start waits for the line with the address to be taken, before there is any call."""
 
 
 @contextmanager
@@ -49,36 +58,46 @@ def prepared(
 ) -> Generator[Surroundings]:
     """Everything that a gateway needs around it, closed again at the end."""
     clock = SystemClock()
-    log = Log(clock, log_format=settings.log_format, is_verbose=settings.is_verbose)
+    export = make_export(settings.opentelemetry, environment(), clock) if settings.opentelemetry.is_on else None
+    lines, log = _open_log(settings, clock)
+    metrics = Metrics(clock)
+    observers: tuple[Observer, ...] = (log, metrics) if export is None else (log, metrics, export)
+    observe = FanOut(observers)
     handler = LibraryLogs(log)
     logging.getLogger().addHandler(handler)
     directory.prepare_subdirectory(directory.spool)
     database = open_sqlite(directory.database)
     probing = open_sqlite(directory.database, busy_seconds=PROBE_SECONDS)
     try:
+        if export is not None:
+            export.start(observe)
         kept = upgrade(database)
         if kept is not None:
-            log(Notice(f"the database was brought up to date; a copy of the old one: {kept}"))
+            observe(Notice(f"the database was brought up to date; a copy of the old one: {kept}"))
         audit = AuditLog(directory.audit, clock)
         repository = SqlKeyRepository(database, audit)
         keys = KeyService(repository, KeyChanges(directory.key_stamp), clock)
         if settings.is_open:
             detail: dict[str, object] = {"host": settings.host, "port": settings.port}
             audit.append(AuditEvent(local_actor(), Action.STARTED_WITHOUT_AUTHENTICATION, settings.host, detail))
-            log(Notice("authentication is off: whoever reaches this address uses the Copilot account"))
+            observe(Notice("authentication is off: whoever reaches this address uses the Copilot account"))
         else:
-            ensure_admin_key(keys, directory, log)
+            ensure_admin_key(keys, directory, observe)
         keys.load()
 
         def probe() -> None:
             with probing.begin():
                 pass
 
+        def listening(url: str) -> None:
+            lines.flush(LISTENING_SECONDS)  # what the command prints next comes after the line with the address
+            on_listening(url)
+
         usage = SqlUsageRepository(database)
         if source is not None:
             for name in list_pending(source.config):
-                log(Notice(f"config.json: {name} has no effect in this version"))
-            source.observe, source.guard = log, partial(_guard_opening, audit, log)
+                observe(Notice(f"config.json: {name} has no effect in this version"))
+            source.observe, source.guard = observe, partial(_guard_opening, audit, observe)
         yield Surroundings(
             directory=directory,
             storage=Storage(
@@ -88,20 +107,40 @@ def prepared(
                 usage,
                 SqlStopRepository(database, audit),
                 SqlCatalogRepository(database),
+                SqlQuotaRepository(database),
+                SqlLedgerUpkeep(database),
                 probe,
             ),
             identity=identity,
             clock=clock,
-            observe=log,
+            observe=observe,
+            metrics=metrics,
+            log_lines_dropped=lambda: lines.dropped,
             ask=ask_in_terminal,
             source=source,
             config_writer=_ConfigWriter(ConfigStore(directory.config, directory.config_history), audit),
-            on_listening=on_listening,
+            on_listening=listening,
         )
     finally:
+        if export is not None:
+            export.close()
         database.close()
         probing.close()
         logging.getLogger().removeHandler(handler)
+        lines.close()
+
+
+def _open_log(settings: Settings, clock: Clock) -> tuple[LineWriter, Log]:
+    lines = LineWriter(sys.stderr)
+    log = Log(
+        clock,
+        lines.put,
+        log_format=settings.log_format,
+        is_verbose=settings.is_verbose,
+        has_calls=settings.has_access_log,
+    )
+    lines.render_dropped = lambda count: log.render(Notice(f"{count} log lines were dropped: nobody took them in time"))
+    return lines, log
 
 
 @dataclass(frozen=True, slots=True)

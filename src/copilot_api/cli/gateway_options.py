@@ -12,7 +12,17 @@ from copilot_api.config.binding import check_open_bind
 from copilot_api.config.environment import environment
 from copilot_api.config.loader import parse_budgets
 from copilot_api.config.schema import ConfigFile
-from copilot_api.config.settings import AdmissionLimits, Exposure, ModelAlias, QueueSettings, Settings, UpstreamSettings
+from copilot_api.config.settings import (
+    AdmissionLimits,
+    Exposure,
+    MetricsSettings,
+    ModelAlias,
+    QueueSettings,
+    RetentionSettings,
+    Settings,
+    UpstreamSettings,
+)
+from copilot_api.observability.otel import OtelTarget
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
@@ -37,6 +47,7 @@ class GatewayFlags:
     tls_cert: str | None
     tls_key: str | None
     trust_proxy: tuple[str, ...] | None = None
+    no_access_log: bool = False
 
 
 def gateway_options(function: _Decorated) -> _Decorated:
@@ -52,7 +63,12 @@ def gateway_options(function: _Decorated) -> _Decorated:
                 help="Port; 0 takes a free one.",
             ),
             option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
-            option("--verbose", "-v", is_flag=True, help="A log line for each call (never its content)."),
+            option(
+                "--verbose",
+                "-v",
+                is_flag=True,
+                help="More log lines, such as each new Copilot token (never what it is).",
+            ),
             option(
                 "--account-type",
                 "-a",
@@ -86,6 +102,7 @@ def gateway_options(function: _Decorated) -> _Decorated:
                 show_default=True,
                 help="Form of the log on standard error.",
             ),
+            option("--no-access-log", is_flag=True, help="No log line for each call."),
             option(
                 "--drain-seconds",
                 type=click.FloatRange(min=0),
@@ -146,9 +163,16 @@ def make_settings(flags: GatewayFlags, config: ConfigFile) -> Settings:
         is_approval_manual=flags.manual,
         is_verbose=flags.verbose,
         log_format="json" if flags.log_format == "json" else "text",
+        has_access_log=not flags.no_access_log,
         drain_seconds=flags.drain_seconds,
         tls_cert=flags.tls_cert,
         tls_key=flags.tls_key,
+        metrics=MetricsSettings(config.features.metrics, config.metrics.access),
+        opentelemetry=OtelTarget(
+            config.opentelemetry.endpoint, config.opentelemetry.traces, config.opentelemetry.metrics
+        ),
+        is_recording=config.features.telemetry,
+        retention=RetentionSettings(config.retention.events_days, config.retention.rollups_days),
         exposure=Exposure(
             {
                 name: ModelAlias(

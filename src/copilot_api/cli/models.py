@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import click
 
 from copilot_api.cli.options import MOMENT, json_option, option, resolve_moment
-from copilot_api.cli.output import Cell, print_json, print_table
+from copilot_api.cli.output import print_json, print_table
 from copilot_api.cli.stores import Stores, open_stores, start_settings
 from copilot_api.config.environment import environment
 from copilot_api.config.loader import load_config
@@ -23,6 +23,7 @@ from copilot_api.keys.models import ApiKey
 from copilot_api.upstream.catalog import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, Catalog, Model
 from copilot_api.upstream.drift import CatalogChange
 from copilot_api.upstream.prices import TokenPrices
+from copilot_api.usage.exports import Cell
 
 MAX_CHANGES = 1000
 """The most changes that are listed."""

@@ -1,21 +1,18 @@
 """What commands print: tables that fit the terminal, JSON, and CSV that no spreadsheet mistakes for formulas."""
 
-import csv
-import io
 import json
 import shutil
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, repeat
 
 import click
 
-Cell = str | int | float | bool | None
+from copilot_api.usage.exports import Cell, render_csv
 
 _GAP = "  "
 _NARROWEST = 8
-_FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 -- the wide ones start a formula too
 
 
 def print_json(value: object) -> None:
@@ -41,17 +38,6 @@ def print_fields(fields: Mapping[str, str | Sequence[str] | None]) -> None:
 def print_csv(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
     """Print rows as CSV, one at a time."""
     sys.stdout.writelines(render_csv(columns, rows))
-
-
-def render_csv(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterator[str]:
-    """CSV as RFC 4180 has it. Text that a spreadsheet would take for a formula gets an apostrophe in front."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
-    for row in chain([columns], rows):
-        writer.writerow([_without_formula(cell) for cell in row])
-        yield buffer.getvalue()
-        buffer.seek(0)
-        buffer.truncate()
 
 
 def render_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], width: int | None) -> list[str]:
@@ -141,9 +127,3 @@ def _cut(text: str, width: int) -> str:
             break
         kept += char
     return kept + "…"
-
-
-def _without_formula(cell: Cell) -> Cell:
-    if isinstance(cell, str) and cell.lstrip(" ").startswith(_FORMULA_STARTS):
-        return f"'{cell}"
-    return cell

@@ -17,6 +17,7 @@ def find_contradictions(config: ConfigFile) -> Iterator[Contradiction]:
     yield from _check_fallbacks(config)
     yield from _check_default_alias(config)
     yield from _check_budgets(config)
+    yield from _check_endpoint(config)
 
 
 def upstream_of(config: ConfigFile, name: str) -> str:
@@ -110,3 +111,11 @@ def _check_budgets(config: ConfigFile) -> Iterator[Contradiction]:
         if budget.name in names:
             yield path, f"there are two budgets {budget.name}", "one for each unit and window"
         names.add(budget.name)
+
+
+def _check_endpoint(config: ConfigFile) -> Iterator[Contradiction]:
+    endpoint = config.opentelemetry.endpoint
+    for path in ("/v1/traces", "/v1/metrics"):
+        if endpoint.rstrip("/").endswith(path):
+            problem = f"{shown(endpoint)} is where one of them goes"
+            yield ("opentelemetry", "endpoint"), problem, f"the URL without {path}: each gets its path at the end"

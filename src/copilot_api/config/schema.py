@@ -21,6 +21,7 @@ _UNPRINTABLE = (
 # Lookaheads, since `$` means something else at a line feed in Python than it does in an editor.
 _PRINTABLE = rf"^(?![\s\S]*[{_UNPRINTABLE}])"
 _NO_URL = rf"{_PRINTABLE}(?![\s\S]*://)"
+_BASE_URL = rf"{_PRINTABLE}(?:https?://(?:\[[0-9a-fA-F:.]+\]|[^/@?#:\[\] ]+)(?::\d{{1,5}})?(?:/[^@?# ]*)?)?(?![\s\S])"
 
 
 def _pending(description: str, **bounds: Any) -> Meta:
@@ -58,6 +59,7 @@ _Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT)]
 
 Effort = Literal["", "none", "minimal", "low", "medium", "high", "xhigh", "max"]
 Exposure = Literal["catalog", "listed"]
+MetricsAccess = Literal["loopback", "admin", "open"]
 
 
 class ModelEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -159,7 +161,19 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long what is stored is kept."""
 
-    events_days: Annotated[int, _pending("How many days usage events are kept.", ge=1, le=3650)] = 90
+    events_days: Annotated[
+        int,
+        Meta(description="How many days usage events are kept; older ones are deleted by whole days.", ge=1, le=3650),
+    ] = 90
+    rollups_days: Annotated[
+        int,
+        Meta(
+            description="How many days the hourly and daily sums of the events are kept, which have no single calls in "
+            "them; at least as long as the events, whatever is said here.",
+            ge=1,
+            le=3650,
+        ),
+    ] = 400
     traces_days: Annotated[int, _pending("How many days captures are kept; 0 keeps none.", ge=0, le=7)] = 0
     traces_max_bytes: Annotated[
         int, _pending("How many bytes all captures together may take; the oldest go first.", ge=0, le=1_073_741_824)
@@ -174,9 +188,51 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         bool, Meta(description="false lets everybody in without a key, as --no-auth does and with the same guard.")
     ] = True
     webui: Annotated[bool, _pending("The admin pages.")] = True
-    telemetry: Annotated[bool, _pending("The ledger: one usage event for each call.")] = True
+    telemetry: Annotated[
+        bool,
+        Meta(
+            description="The ledger: one usage event for each call. Without it nothing is known of past calls, and "
+            "budgets forget with a restart what was spent."
+        ),
+    ] = True
     debug: Annotated[bool, _pending("Capture of requests and answers, for keys that ask for it.")] = False
-    metrics: Annotated[bool, _pending("Metrics for Prometheus, at GET /metrics.")] = True
+    metrics: Annotated[bool, Meta(description="Metrics for Prometheus, at GET /metrics.")] = True
+
+
+class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who may read GET /metrics."""
+
+    access: Annotated[
+        MetricsAccess,
+        Meta(
+            description="Who may read GET /metrics: loopback is programs on this machine without a key, and everybody "
+            "else with an admin key; admin is nobody without an admin key; open is everybody who reaches the port. A "
+            "request that came through a proxy is never taken for one of this machine.",
+            extra={"words": _one_of(MetricsAccess)},
+        ),
+    ] = "loopback"
+
+
+class OpenTelemetry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is exported of each call to OpenTelemetry's collector. Read when the gateway starts."""
+
+    endpoint: Annotated[
+        str,
+        Meta(
+            description="The base URL of an OTLP/HTTP receiver, such as http://127.0.0.1:4318, that gets traces and "
+            "metrics of all calls, without their content; empty exports nothing. Credentials for it stand in the "
+            "variable OTEL_EXPORTER_OTLP_HEADERS, never here. A change needs a restart.",
+            max_length=2000,
+            pattern=_BASE_URL,
+            extra={"words": "an http or https URL without credentials, query and fragment, or empty"},
+        ),
+    ] = ""
+    traces: Annotated[
+        bool, Meta(description="Whether traces are exported, where there is an endpoint. A change needs a restart.")
+    ] = True
+    metrics: Annotated[
+        bool, Meta(description="Whether metrics are exported, where there is an endpoint. A change needs a restart.")
+    ] = True
 
 
 class ConfigFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -213,6 +269,10 @@ class ConfigFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         default_factory=Retention
     )
     features: Annotated[Features, Meta(description="What is switched on.")] = msgspec.field(default_factory=Features)
+    metrics: Annotated[Metrics, Meta(description="Who may read GET /metrics.")] = msgspec.field(default_factory=Metrics)
+    opentelemetry: Annotated[
+        OpenTelemetry, Meta(description="What is exported of each call to OpenTelemetry's collector.")
+    ] = msgspec.field(default_factory=OpenTelemetry)
 
 
 # What is declared, for those who show it -----------------------------------------------------------------------------

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from copilot_api.config.budgets import Budget
-from copilot_api.observability.logs import LogFormat
+from copilot_api.config.schema import MetricsAccess
+from copilot_api.observability.log_lines import LogFormat
+from copilot_api.observability.otel import OtelTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,23 @@ class QueueSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricsSettings:
+    """Whether `GET /metrics` tells anything, and whom."""
+
+    is_on: bool = True
+    access: MetricsAccess = "loopback"
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionSettings:
+    """How many days what is stored is kept."""
+
+    events_days: int = 90
+    rollups_days: int = 400
+    """At least as long as the events."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that a running gateway goes by. Times are seconds."""
 
@@ -83,6 +102,8 @@ class Settings:
     is_approval_manual: bool = False
     is_verbose: bool = False
     log_format: LogFormat = "text"
+    has_access_log: bool = True
+    """Whether each call is a line of the log."""
     drain_seconds: float = 600.0
     """How long calls under way may still take when the gateway is told to stop."""
     tls_cert: str | None = None
@@ -91,5 +112,11 @@ class Settings:
     queue: QueueSettings = field(default_factory=QueueSettings)
     trusted_proxies: tuple[str, ...] = ()
     """The networks whose word on a client's address (`X-Forwarded-For`) is believed."""
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    opentelemetry: OtelTarget = field(default_factory=OtelTarget)
+    """What is exported of each call; read when the gateway starts."""
+    is_recording: bool = True
+    """Whether there is a usage event for each call."""
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
     exposure: Exposure = field(default_factory=Exposure)
     upstream: UpstreamSettings = field(default_factory=UpstreamSettings)

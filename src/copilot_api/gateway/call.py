@@ -6,8 +6,10 @@ from datetime import datetime
 from typing import Protocol
 
 from copilot_api.errors import Rate
+from copilot_api.gateway.kinds import Clues
 from copilot_api.gateway.surface import Surface
 from copilot_api.keys.models import ApiKey
+from copilot_api.observability.trace_context import TraceContext
 from copilot_api.protocols.base import Envelope, StreamRelay
 
 _PLAIN = Envelope()
@@ -29,6 +31,10 @@ class Call:
     envelope: Envelope = _PLAIN
     is_batch: bool = False
     """Whether calls that somebody waits for go first."""
+    clues: Clues | None = None
+    """Of the headers those that tell what the call is for."""
+    trace: TraceContext | None = None
+    """The caller's span, where traces are exported and the caller is in one."""
 
 
 class Answer(Protocol):

@@ -32,7 +32,8 @@ from copilot_api.keys.service import KeyService
 from copilot_api.protocols.base import Usage
 from copilot_api.upstream.catalog import Catalog, Model
 from copilot_api.upstream.prices import NANO_PER_CREDIT, Tariff, TokenPrices
-from copilot_api.usage.repository import Traffic, UsageRepository
+from copilot_api.usage.repository import UsageRepository
+from copilot_api.usage.totals import Traffic, list_traffic
 
 IMPACT_DAYS = 7
 """Whose calls a change is held against, unless another period is asked for."""
@@ -139,7 +140,7 @@ class ImpactQuery:
 
     def run(self, old: Exposure, new: Exposure, catalog: Catalog, since: datetime, until: datetime) -> Impact:
         """The impact on the calls of a period of the keys that are valid at its end."""
-        traffic, keys = self.usage.traffic(since, until), self.keys.list_keys()
+        traffic, keys = list_traffic(self.usage, since, until), self.keys.list_keys()
         return preview(old, new, catalog, keys, traffic, since=since, until=until, tariff=self.tariff)
 
 

@@ -14,6 +14,7 @@ from copilot_api.clock import Clock
 from copilot_api.errors import GatewayError, InternalError, ShuttingDown
 from copilot_api.gateway.call import Call
 from copilot_api.gateway.estimate import USUAL_OUTPUT_TOKENS
+from copilot_api.gateway.kinds import find_kind
 from copilot_api.gateway.plan import Plan
 from copilot_api.observability.events import CallEnded, Observer
 from copilot_api.observability.logs import strike_secrets
@@ -43,17 +44,16 @@ class Settlement:
         clock: Clock,
         observe: Observer,
         *,
-        is_watched: bool = True,
         tariff: Tariff | None = None,
     ) -> None:
         self.tariff = tariff or Tariff()
         """What calls cost whose answers do not say."""
-        self.is_watched = is_watched
-        """Whether anybody reads a line for each call."""
         self.recorder = recorder
         self.clock = clock
         self.observe = observe
         self.calls_under_way = 0
+        self.is_recording = True
+        """Whether there is a usage event for each call."""
 
     def follow(self, call: Call) -> "Record":
         """The block around one call."""
@@ -63,7 +63,16 @@ class Settlement:
 class Record:
     """What becomes known of one call, and its end."""
 
-    __slots__ = ("_call", "_event", "_is_settled", "_meter", "_permit", "_plan", "_settlement")
+    __slots__ = (
+        "_call",
+        "_dispatched_after",
+        "_event",
+        "_is_settled",
+        "_meter",
+        "_permit",
+        "_plan",
+        "_settlement",
+    )
 
     def __init__(self, settlement: Settlement, call: Call) -> None:
         self._settlement = settlement
@@ -71,6 +80,7 @@ class Record:
         self._plan: Plan | None = None
         self._permit: Permit | None = None
         self._meter: AnswerMeter | None = None
+        self._dispatched_after: float | None = None
         self._is_settled = False
         self._event = UsageEvent(
             request_id=call.request_id,
@@ -122,6 +132,7 @@ class Record:
         event.stream, event.bytes_in, event.initiator = request.is_streamed, size, request.initiator
         event.model = request.model
         event.effort = request.effort if request.effort in _EFFORTS else None
+        event.kind = find_kind(self._call.client, self._call.surface.endpoint, self._call.clues, request)
 
     def planned(self, plan: Plan) -> None:
         """What is to be done; whether it may be is not known yet."""
@@ -133,17 +144,19 @@ class Record:
         """The call is admitted and goes upstream now. From here on it is in the ledger, whatever happens to us."""
         permit.is_dispatched = True
         self._permit = permit
+        self._dispatched_after = self._settlement.clock.monotonic() - self._call.began
         event = self._event
         event.identity_id = DEFAULT_IDENTITY
         event.upstream_model, event.upstream_endpoint = plan.model.id, plan.route.upstream_endpoint
-        event.queue_seconds = permit.queue_seconds
+        event.queue_seconds = round(permit.queue_seconds, 6)
         if permit.would_limit:
             self._note(permit.would_limit)
         # What the call is taken to have cost if this is the last that we get to say.
         event.nano_aiu, _, event.estimated_tokens, _ = permit.reserved
         event.premium_requests = plan.premium_requests
         event.usage_unknown = event.nano_aiu_estimated = True
-        self._settlement.recorder.begin(event)
+        if self._settlement.is_recording:
+            self._settlement.recorder.begin(event)
 
     def fell_back(self, model: Model) -> None:
         """That model could not answer, and another one is to: what was taken for it is given back."""
@@ -151,7 +164,7 @@ class Record:
         event.fallback_from = event.fallback_from or model.id
         if self._permit is not None:
             self._permit.give_up()
-        self._permit = self._meter = None
+        self._permit = self._meter = self._dispatched_after = None
         event.identity_id = event.upstream_model = event.upstream_endpoint = None
         event.usage_unknown = event.nano_aiu_estimated = False
         event.nano_aiu, event.premium_requests, event.estimated_tokens = None, 0.0, 0
@@ -197,9 +210,9 @@ class Record:
             event.reasoning_tokens = usage.reasoning_tokens
         if self._permit is not None and self._plan is not None:
             self._charge(self._permit, self._plan)
-        settlement.recorder.end(event)
-        if settlement.is_watched:
-            settlement.observe(CallEnded(event))
+        if settlement.is_recording:
+            settlement.recorder.end(event)
+        settlement.observe(CallEnded(event, self._call.trace, self._dispatched_after))
 
     def _charge(self, permit: Permit, plan: Plan) -> None:
         """What the call cost, as Copilot said it, else by its prices, else as it was reserved; and budgets are told."""

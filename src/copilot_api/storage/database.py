@@ -38,6 +38,14 @@ class Backend(Protocol):
         """An insert that passes over rows whose primary key is there already."""
         ...
 
+    def insert_or_update(self, table: Table) -> Insert:
+        """An insert that overwrites rows whose primary key is there already."""
+        ...
+
+    def measure(self, connection: Connection) -> tuple[int, int]:
+        """How many bytes the database takes, and how many of them are free to be used again."""
+        ...
+
     @contextmanager
     def migrating(self) -> Generator[None]:
         """Around a migration: one process at a time."""

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, inspect, text
 
 from copilot_api.errors import StorageUnavailable
 from copilot_api.storage.database import Database
+from copilot_api.storage.rollup_upkeep import rebuild
 
 
 class SchemaTooNew(StorageUnavailable):
@@ -28,6 +29,7 @@ class Migrations:
     revisions: tuple[str, ...]
 
 
+_FIRST_WITH_ROLLUPS = "0005"
 OURS = Migrations(Path(__file__).with_name("migrations"), ("0001", "0002", "0003", "0004", "0005"))
 
 
@@ -41,7 +43,10 @@ def upgrade(database: Database, migrations: Migrations = OURS) -> Path | None:
             return None
         kept = _keep_copy(database, migrations)
         with database.begin() as connection:
+            before = _fetch_version(connection)
             _run_alembic(connection, migrations)
+            if migrations is OURS and before is not None and before < _FIRST_WITH_ROLLUPS:
+                rebuild(connection, database.backend)
         return kept
 
 

@@ -18,10 +18,10 @@ from sqlalchemy import (
     Table,
     Text,
     false,
-    text,
 )
 
 from copilot_api.storage.instants import Instant
+from copilot_api.usage.rollups import COUNTERS, HISTOGRAMS
 
 metadata = MetaData(
     naming_convention={
@@ -92,15 +92,9 @@ usage_events = Table(
     Column("would_limit", Text),
     Column("fallback_from", Text),
     Column("kind", Text, nullable=False, server_default="turn"),
+    Column("series_id", Integer),  # in which series of the rollups it counts
     Index(None, "at"),
-    Index(None, "key_id", "at"),
-    Index(None, "model", "at"),
-    Index(
-        "ix_usage_events_failed",
-        "at",
-        sqlite_where=text("cause != 'ok'"),
-        postgresql_where=text("cause != 'ok'"),
-    ),
+    Index(None, "series_id", "at"),
 )
 
 usage_series = Table(
@@ -108,7 +102,7 @@ usage_series = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("name", Text, nullable=False, unique=True),  # all that follows in one text, since NULLs are never equal
-    Column("grain", String(10), nullable=False),
+    Column("grain", Integer, nullable=False),
     Column("key_id", Text),
     Column("identity_id", Text),
     Column("client", Text),
@@ -122,34 +116,37 @@ usage_series = Table(
     Index(None, "grain", "key_id"),
 )
 
-usage_rollups = Table(
-    "usage_rollups",
+
+def _make_counters() -> list[Column[int]]:
+    """What rollups count: whole numbers, so that sums are exact."""
+    return [Column(name, BigInteger, nullable=False) for name in COUNTERS]
+
+
+def _make_histograms() -> list[Column[bytes]]:
+    return [Column(name, LargeBinary, nullable=False) for name in HISTOGRAMS]
+
+
+# Hours lie in the order of time, which is that of writing; days, written once, by series, which is that of reading.
+usage_hours = Table(
+    "usage_hours",
     metadata,
-    Column("span", Integer, primary_key=True, autoincrement=False),  # seconds: an hour or a day
+    Column("grain", Integer, primary_key=True, autoincrement=False),  # that of the series
     Column("start", BigInteger, primary_key=True, autoincrement=False),
     Column("series_id", Integer, primary_key=True, autoincrement=False),
-    Column("requests", BigInteger, nullable=False),
-    Column("errors", BigInteger, nullable=False),
-    Column("would_limit", BigInteger, nullable=False),
-    Column("unknown", BigInteger, nullable=False),
-    Column("charged", BigInteger, nullable=False),
-    Column("input_tokens", BigInteger, nullable=False),
-    Column("output_tokens", BigInteger, nullable=False),
-    Column("cache_read_tokens", BigInteger, nullable=False),
-    Column("cache_write_tokens", BigInteger, nullable=False),
-    Column("reasoning_tokens", BigInteger, nullable=False),
-    Column("estimated_tokens", BigInteger, nullable=False),
-    Column("nano_aiu", BigInteger, nullable=False),
-    Column("estimated_nano_aiu", BigInteger, nullable=False),
-    Column("micro_premium_requests", BigInteger, nullable=False),  # whole numbers, so that sums are exact
-    Column("queue_microseconds", BigInteger, nullable=False),
-    Column("duration_microseconds", BigInteger, nullable=False),
-    Column("first_token_microseconds", BigInteger, nullable=False),
-    Column("bytes_in", BigInteger, nullable=False),
-    Column("bytes_out", BigInteger, nullable=False),
-    Column("durations", LargeBinary, nullable=False),
-    Column("first_tokens", LargeBinary, nullable=False),
-    Index(None, "series_id", "span", "start"),
+    *_make_counters(),
+    *_make_histograms(),
+    Index(None, "series_id", "start"),
+    sqlite_with_rowid=False,
+)
+
+usage_days = Table(
+    "usage_days",
+    metadata,
+    Column("series_id", Integer, primary_key=True, autoincrement=False),
+    Column("start", BigInteger, primary_key=True, autoincrement=False),
+    *_make_counters(),
+    *_make_histograms(),
+    Index(None, "start"),
     sqlite_with_rowid=False,
 )
 

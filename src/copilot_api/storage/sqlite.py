@@ -91,6 +91,20 @@ class SqliteBackend:
         """See `Backend`."""
         return insert(table).on_conflict_do_nothing(index_elements=list(table.primary_key.columns))
 
+    def insert_or_update(self, table: Table) -> Insert:
+        """See `Backend`."""
+        keys, statement = list(table.primary_key.columns), insert(table)
+        values = {each.name: each for each in statement.excluded if each.name not in table.primary_key.columns}
+        return statement.on_conflict_do_update(index_elements=keys, set_=values)
+
+    def measure(self, connection: Connection) -> tuple[int, int]:
+        """See `Backend`."""
+        size, pages, free = (
+            int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())
+            for name in ("page_size", "page_count", "freelist_count")
+        )
+        return size * pages, size * free
+
     def _connected(self, connection: DBAPIConnection, entry: ConnectionPoolEntry) -> None:
         entry.info[_INODE] = self._inode()
         _prepare_connection(connection)

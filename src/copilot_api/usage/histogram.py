@@ -56,12 +56,19 @@ def count(histogram: int) -> int:
 
 def list_buckets(histogram: int) -> Iterator[tuple[int, int]]:
     """The buckets that are not empty, with what they count."""
-    index = 0
     while histogram:
-        if number := histogram & _MASK:
-            yield index, number
-        histogram >>= FIELD_BITS
-        index += 1
+        index = ((histogram & -histogram).bit_length() - 1) // FIELD_BITS
+        number = histogram >> index * FIELD_BITS & _MASK
+        yield index, number
+        histogram ^= number << index * FIELD_BITS
+
+
+def subtract(histogram: int, part: int) -> int:
+    """What is left without `part`; never less than nothing in any bucket."""
+    for index, number in list_buckets(part):
+        there = histogram >> index * FIELD_BITS & _MASK
+        histogram -= min(number, there) << index * FIELD_BITS
+    return histogram
 
 
 def upper_bound(bucket: int) -> float:
@@ -92,16 +99,20 @@ def encode(histogram: int) -> bytes:
     """As it is stored: the buckets that are not empty as pairs of place and count, or all of them where many are."""
     if not histogram:
         return b""
-    pairs = bytearray([_SPARSE])
-    for index, number in list_buckets(histogram):
+    pairs, rest = bytearray([_SPARSE]), histogram
+    while rest:  # as in `list_buckets`; this runs for every rollup that is written
+        index = ((rest & -rest).bit_length() - 1) // FIELD_BITS
+        rest >>= index * FIELD_BITS
+        number = rest & _MASK
+        rest = (rest ^ number) << index * FIELD_BITS
         pairs.append(index)
         while number > 0x7F:
             pairs.append(number & 0x7F | 0x80)
             number >>= 7
         pairs.append(number)
-    if len(pairs) <= _MOST_PAIR_BYTES:
-        return bytes(pairs)
-    return bytes([_DENSE]) + histogram.to_bytes((histogram.bit_length() + 7) // 8, "little")
+        if len(pairs) > _MOST_PAIR_BYTES:
+            return bytes([_DENSE]) + histogram.to_bytes((histogram.bit_length() + 7) // 8, "little")
+    return bytes(pairs)
 
 
 def decode(stored: bytes | None) -> int:

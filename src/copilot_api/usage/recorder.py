@@ -14,7 +14,7 @@ fit is counted as lost and said so, loudly.
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -33,7 +33,7 @@ from copilot_api.usage.models import UsageEvent
 from copilot_api.usage.repository import UsageRepository
 
 DRAIN_SECONDS = 0.1
-BATCH_EVENTS = 500
+BATCH_EVENTS = 5_000
 MAX_BACKLOG = 10_000
 MAX_PAUSE_SECONDS = 5.0
 LAST_USED_EVERY = 20
@@ -193,10 +193,11 @@ class UsageRecorder:
         self._remove_finished()
 
     def _drain_own(self) -> None:
-        for segment in list(self._writer.segments):
+        segments = list(self._writer.segments)
+        for segment in segments:
             if segment is self._writer.active and segment.is_deleted:
                 self._writer.rotate()  # what is written from now on would be lost with us
-            self._store(segment)
+        self._store(segments)
         self._remove_finished()
 
     def _remove_finished(self) -> None:
@@ -209,8 +210,7 @@ class UsageRecorder:
         """Bring in the segments of processes that are gone. What they began and did not end was interrupted."""
         if not self._adopted:
             return
-        for segment in self._adopted:
-            self._store(segment)
+        self._store(self._adopted)
         open_calls: dict[str, UsageEvent] = {}
         for segment in self._adopted:
             open_calls.update(segment.open_calls)
@@ -221,37 +221,44 @@ class UsageRecorder:
             segment.remove()
         self._adopted = []
 
-    def _store(self, segment: Segment) -> None:
-        """Bring in what is new in `segment`."""
+    def _store(self, segments: Sequence[Segment]) -> None:
+        """Bring in what is new in them, in batches that may reach over several."""
         batch: list[UsageEvent] = []
-        begun: dict[str, UsageEvent] = {}
-        position = segment.position
-        for kind, event, following in segment.read():
-            position = following
-            if event is None:
-                continue
-            if kind == BEGIN:
-                begun[event.request_id] = event
-            else:
-                batch.append(event)
-            if len(batch) >= BATCH_EVENTS:
-                self._commit(segment, begun, batch, position)
-                batch, begun = [], {}
-        if position != segment.position:
-            self._commit(segment, begun, batch, position)
+        read: list[_Read] = []
+        for segment in segments:
+            begun: dict[str, UsageEvent] = {}
+            position = segment.position
+            for kind, event, following in segment.read():
+                position = following
+                if event is None:
+                    continue
+                if kind == BEGIN:
+                    begun[event.request_id] = event
+                else:
+                    batch.append(event)
+                if len(batch) >= BATCH_EVENTS:
+                    self._commit(batch, [*read, (segment, position, begun)])
+                    batch, read, begun = [], [], {}
+            if position != segment.position:
+                read.append((segment, position, begun))
+        if read:
+            self._commit(batch, read)
 
-    def _commit(self, segment: Segment, begun: dict[str, UsageEvent], ended: list[UsageEvent], position: int) -> None:
+    def _commit(self, ended: list[UsageEvent], read: list["_Read"]) -> None:
         if ended:
             self._repository.add_events(ended)
-        segment.position = position
-        segment.open_calls.update(begun)
+        for segment, position, begun in read:
+            segment.position = position
+            segment.open_calls.update(begun)
+        # A call may have begun in an earlier segment of the same process.
+        waiting = [segment.open_calls for segment in [*self._adopted, *self._writer.segments] if segment.open_calls]
         for event in ended:
-            # A call may have begun in an earlier segment of the same process.
-            for other in self._siblings(segment):
-                other.open_calls.pop(event.request_id, None)
+            for open_calls in waiting:
+                open_calls.pop(event.request_id, None)
 
-    def _siblings(self, segment: Segment) -> list[Segment]:
-        return [other for other in [*self._adopted, *self._writer.segments] if other.writer == segment.writer]
+
+_Read = tuple[Segment, int, dict[str, UsageEvent]]
+"""A segment, how far it is read, and the calls that began in that part."""
 
 
 def last_used_store(keys: KeyService, record: Callable[[dict[str, datetime]], None]) -> Callable[[], None]:

@@ -1,12 +1,13 @@
 """What people and programs ask of the ledger, in the shapes that they are promised."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from copilot_api.upstream.prices import NANO_PER_CREDIT
-from copilot_api.usage.repository import Group, UsageRepository, UsageTotals
+from copilot_api.usage.filters import Condition
+from copilot_api.usage.totals import Group, Summing, UsageTotals, add_totals, list_totals
 
 Row = dict[str, str | int | float | None]
 """One group's sums, by name; `group` says whose, and of a key `label` too. The row of the total has neither."""
@@ -21,20 +22,18 @@ class Report(TypedDict):
     total: Row
 
 
-_SUMMED = tuple(field.name for field in fields(UsageTotals) if field.name != "group")
-
-
 def report_usage(
-    repository: UsageRepository,
+    ledger: Summing,
     since: datetime,
     until: datetime,
     group: Group,
     *,
     key_id: str | None = None,
+    conditions: tuple[Condition, ...] = (),
     labels: Mapping[str, str] | None = None,
 ) -> Report:
     """The usage of a period by group. With `labels`, by key id, each row of a key says its label too."""
-    totals = repository.totals(since, until, group, key_id)
+    totals = list_totals(ledger, since, until, group, key_id=key_id, conditions=conditions)
     rows = [render_totals(row) for row in totals]
     if group is Group.KEY and labels is not None:
         for row in rows:
@@ -42,12 +41,6 @@ def report_usage(
     total = render_totals(add_totals(totals))
     del total["group"]
     return {"since": since.isoformat(), "until": until.isoformat(), "rows": rows, "total": total}
-
-
-def add_totals(totals: list[UsageTotals]) -> UsageTotals:
-    """One sum of many, of no group."""
-    summed: dict[str, Any] = {name: sum(getattr(row, name) for row in totals) for name in _SUMMED}
-    return UsageTotals(group=None, **summed)
 
 
 def render_totals(totals: UsageTotals) -> Row:

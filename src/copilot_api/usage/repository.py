@@ -3,65 +3,42 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Protocol
 
+from copilot_api.usage.filters import Condition
 from copilot_api.usage.models import UsageEvent
+from copilot_api.usage.queries import SumQuery, SumRow
 
 
-class Group(StrEnum):
-    """What usage is summed by; `day` is a calendar day in UTC."""
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in the ledger: between the event of that time and id, and the one after it in the order of reading."""
 
-    KEY = "key"
-    MODEL = "model"
-    CLIENT = "client"
-    DAY = "day"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UsageTotals:
-    """Sums over events. An error is an event of status 400 or more, or of a cause other than ok and client_aborted."""
-
-    group: str | None
-    """The key's id, the model as clients call it, the client, or the day as YYYY-MM-DD; None where events name none."""
-    requests: int = 0
-    errors: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_read_tokens: int = 0
-    cache_write_tokens: int = 0
-    reasoning_tokens: int = 0
-    nano_aiu: int = 0
-    premium_requests: float = 0.0
-    would_limit: int = 0
-    """Calls that a limit would have refused, were it not only observed."""
+    at: int
+    """In microseconds since 1970."""
+    request_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Traffic:
-    """
-    Calls of one key that named one model on one endpoint and were answered by one model, added up.
+@dataclass(frozen=True, slots=True)
+class EventQuery:
+    """Events of [since, until) for which every condition holds; newest first."""
 
-    Only what says something of the model counts: calls that went upstream, and those that got no further because the
-    name meant nothing to their key. What was refused for another reason (a limit, a budget, a mistake in the request)
-    is no use of a model, and would be refused again whatever the names mean.
-    """
+    since: datetime
+    until: datetime
+    conditions: tuple[Condition, ...] = ()
+    limit: int = 50
+    after: Position | None = None
+    """Where the page before ended."""
 
-    key_id: str
-    model: str
-    """The name that the calls used."""
-    endpoint: str
-    upstream_model: str | None
-    """The id of the model that they went to; None for those that were refused for the model's sake."""
-    requests: int = 0
-    measured_requests: int = 0
-    """Those that went upstream and whose usage is known; the tokens and the charge are theirs."""
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_read_tokens: int = 0
-    cache_write_tokens: int = 0
-    nano_aiu: int | None = None
-    """None where no charge is known."""
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Some events, newest first."""
+
+    events: list[UsageEvent]
+    next: Position | None
+    """Where the next page begins; None at the end. A page may be short, or empty, and not be the last: then looking
+    further would have taken too long."""
 
 
 class UsageRepository(Protocol):
@@ -75,14 +52,16 @@ class UsageRepository(Protocol):
         """Store events, all or none, but for those whose request id is there already. Says how many were new."""
         ...
 
-    def list_events(self, since: datetime, until: datetime, key_id: str | None = None) -> Iterator[UsageEvent]:
+    def list_events(
+        self, since: datetime, until: datetime, conditions: tuple[Condition, ...] = ()
+    ) -> Iterator[UsageEvent]:
         """The events of a period in order of time. Read in pages: a slow reader holds nothing up."""
         ...
 
-    def totals(self, since: datetime, until: datetime, group: Group, key_id: str | None = None) -> list[UsageTotals]:
-        """The sums of a period by group, in order of the groups."""
+    def get_page(self, query: EventQuery) -> EventPage:
+        """One page of events. What it costs depends neither on how many there are nor on how deep the page is."""
         ...
 
-    def traffic(self, since: datetime, until: datetime) -> list[Traffic]:
-        """What the keys used of the models in a period, in no order."""
+    def sum_up(self, query: SumQuery) -> list[SumRow]:
+        """The sums by group and bucket, in no order; those without events are left out."""
         ...

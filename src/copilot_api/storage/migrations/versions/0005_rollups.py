@@ -34,19 +34,14 @@ _COUNTERS = (
 def upgrade() -> None:
     """Add to what there is. The sums of the events that are there are made behind the last migration."""
     op.add_column("usage_events", sa.Column("kind", sa.Text, nullable=False, server_default="turn"))
-    op.create_index("ix_usage_events_model_at", "usage_events", ["model", "at"])
-    op.create_index(
-        "ix_usage_events_failed",
-        "usage_events",
-        ["at"],
-        sqlite_where=sa.text("cause != 'ok'"),
-        postgresql_where=sa.text("cause != 'ok'"),
-    )
+    op.add_column("usage_events", sa.Column("series_id", sa.Integer))
+    op.drop_index("ix_usage_events_key_id_at", "usage_events")
+    op.create_index("ix_usage_events_series_id_at", "usage_events", ["series_id", "at"])
     op.create_table(
         "usage_series",
         sa.Column("id", sa.Integer, nullable=False),
         sa.Column("name", sa.Text, nullable=False),
-        sa.Column("grain", sa.String(10), nullable=False),
+        sa.Column("grain", sa.Integer, nullable=False),
         sa.Column("key_id", sa.Text),
         sa.Column("identity_id", sa.Text),
         sa.Column("client", sa.Text),
@@ -62,17 +57,28 @@ def upgrade() -> None:
     )
     op.create_index("ix_usage_series_grain_key_id", "usage_series", ["grain", "key_id"])
     op.create_table(
-        "usage_rollups",
-        sa.Column("span", sa.Integer, nullable=False),
+        "usage_hours",
+        sa.Column("grain", sa.Integer, nullable=False),
         sa.Column("start", sa.BigInteger, nullable=False),
         sa.Column("series_id", sa.Integer, nullable=False),
         *(sa.Column(name, sa.BigInteger, nullable=False) for name in _COUNTERS),
         sa.Column("durations", sa.LargeBinary, nullable=False),
         sa.Column("first_tokens", sa.LargeBinary, nullable=False),
-        sa.PrimaryKeyConstraint("span", "start", "series_id", name="pk_usage_rollups"),
+        sa.PrimaryKeyConstraint("grain", "start", "series_id", name="pk_usage_hours"),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_usage_rollups_series_id_span_start", "usage_rollups", ["series_id", "span", "start"])
+    op.create_index("ix_usage_hours_series_id_start", "usage_hours", ["series_id", "start"])
+    op.create_table(
+        "usage_days",
+        sa.Column("series_id", sa.Integer, nullable=False),
+        sa.Column("start", sa.BigInteger, nullable=False),
+        *(sa.Column(name, sa.BigInteger, nullable=False) for name in _COUNTERS),
+        sa.Column("durations", sa.LargeBinary, nullable=False),
+        sa.Column("first_tokens", sa.LargeBinary, nullable=False),
+        sa.PrimaryKeyConstraint("series_id", "start", name="pk_usage_days"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_usage_days_start", "usage_days", ["start"])
     op.create_table(
         "usage_state",
         sa.Column("name", sa.String(40), nullable=False),

@@ -1,0 +1,15 @@
+"""What the ledger takes and answers, as a script: `python bench/run_ledger.py --help`. README.md has the method."""
+
+import sys
+from pathlib import Path
+
+
+def main() -> int:
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # as in run.py
+    from bench.ledger_bench import main as run
+
+    return run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

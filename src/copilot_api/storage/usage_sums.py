@@ -1,0 +1,178 @@
+"""Sums over the ledger, out of the rollups and, at the ends of a period, the events."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, Table, func, select
+
+from copilot_api.storage.database import Database
+from copilot_api.storage.instants import to_microseconds
+from copilot_api.storage.rollups import DAYS_CLOSED, EVENTS_FROM, TABLES, get_state, of_grain, parts
+from copilot_api.storage.schema import usage_events, usage_series
+from copilot_api.storage.usage_conditions import render_conditions
+from copilot_api.storage.usage_event_sums import EVENT_SUMS, EVENT_TIMES
+from copilot_api.usage import histogram
+from copilot_api.usage.filters import Condition, Match
+from copilot_api.usage.queries import Dimension, Piece, Source, SumQuery, SumRow, divide, grain_of
+from copilot_api.usage.rollups import (
+    COUNTERS,
+    DAY,
+    HISTOGRAMS,
+    HOUR,
+    MICROSECONDS,
+    Grain,
+    Sums,
+    add_sums,
+)
+
+_series = usage_series.c
+_NOTHING = [0] * len(COUNTERS)
+_NO_HISTOGRAMS = [histogram.EMPTY] * len(HISTOGRAMS)
+_HOUR, _DAY = HOUR * MICROSECONDS, DAY * MICROSECONDS
+_FEW_SERIES = 4000
+"""So many series are looked up one by one; of more it is cheaper to read the whole period."""
+
+_FEW_TEXTS = 100
+
+_Where = tuple[tuple[Any, ...], int | None]
+"""A group and the start of a bucket."""
+
+
+class UsageSums:
+    """Answers `SumQuery`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def sum_up(self, query: SumQuery) -> list[SumRow]:
+        """The sums by group and bucket, in no order; without groups and buckets one row, or none of nothing."""
+        answer: dict[_Where, Sums] = {}
+        with self._database.connect() as connection:
+            for piece in _list_pieces(connection, query):
+                read = _read_events if piece.source is Source.EVENTS else _read_rollups
+                for where, sums in read(connection, query, piece):
+                    known = answer.get(where)
+                    if known is None:
+                        answer[where] = sums
+                    else:
+                        add_sums(known, sums)
+        return [SumRow(group, start, sums) for (group, start), sums in answer.items()]
+
+
+def _list_pieces(connection: Connection, query: SumQuery) -> Iterator[Piece]:
+    since, until = to_microseconds(query.since), to_microseconds(query.until)
+    newest = connection.scalar(select(func.max(usage_events.c.at)))
+    if newest is None or newest < until:
+        until = -(-until // _HOUR) * _HOUR  # there is nothing behind it in its hour
+    kept_from = get_state(connection, EVENTS_FROM)
+    if kept_from is not None and since < kept_from:
+        since = since // _HOUR * _HOUR  # the events are forgotten: the hour is all that is known
+        until = until if until >= kept_from else -(-until // _HOUR) * _HOUR
+    closed = get_state(connection, DAYS_CLOSED) or 0
+    return divide(since, until, days_closed=closed, bucket=query.bucket)
+
+
+def _bucket(query: SumQuery, at: ColumnElement[int]) -> list[ColumnElement[int]]:
+    return [] if query.bucket is None else [at - at % query.bucket.microseconds]
+
+
+def _read_rollups(connection: Connection, query: SumQuery, piece: Piece) -> Iterator[tuple[_Where, Sums]]:
+    span = DAY if piece.source is Source.DAYS else HOUR
+    table, grain = TABLES[span], grain_of(query, span)
+    groups = [_series[dimension.value] for dimension in query.group]
+    by = [*groups, *_bucket(query, table.c.start)]
+    summed = [func.sum(table.c[name]) for name in query.counters]
+    period = [table.c.start >= piece.since, table.c.start < piece.until]
+    for restriction in _list_restrictions(connection, query, span, grain):
+        is_joined = bool(groups) or len(restriction) > 1 or span == DAY
+        statement = _from(table, select(*by, func.count(), *summed), is_joined=is_joined)
+        for row in connection.execute(statement.where(*period, *restriction).group_by(*by)):
+            if row[len(by)]:
+                yield _split(query, row[: len(by)]), _place_counters(query, row[len(by) + 1 :])
+        if query.histograms:
+            statement = _from(table, select(*by, *(table.c[name] for name in query.histograms)), is_joined=is_joined)
+            rows = connection.execute(statement.where(*period, *restriction))
+            yield from _read_histograms(query, rows, len(by), histogram.decode)
+
+
+def _place_counters(query: SumQuery, values: Sequence[int]) -> Sums:
+    if query.counters == COUNTERS:
+        return [*values, *_NO_HISTOGRAMS]
+    sums = [*_NOTHING, *_NO_HISTOGRAMS]
+    for name, value in zip(query.counters, values, strict=True):
+        sums[COUNTERS.index(name)] = value
+    return sums
+
+
+def _read_histograms(
+    query: SumQuery, rows: Iterable[Sequence[Any]], width: int, parse: Callable[[Any], int]
+) -> Iterator[tuple[_Where, Sums]]:
+    """The histograms of rows whose last columns `parse` makes some of, in the order of the query's."""
+    places = [len(COUNTERS) + HISTOGRAMS.index(name) for name in query.histograms]
+    found: dict[tuple[Any, ...], Sums] = {}
+    for row in rows:
+        by = tuple(row[:width])
+        sums = found.get(by)
+        if sums is None:
+            sums = found[by] = [*_NOTHING, *_NO_HISTOGRAMS]
+        for place, stored in zip(places, row[width:], strict=True):
+            if stored is not None:
+                sums[place] += parse(stored)
+    for by, sums in found.items():
+        yield _split(query, by), sums
+
+
+def _list_restrictions(
+    connection: Connection, query: SumQuery, span: int, grain: Grain
+) -> Iterator[list[ColumnElement[bool]]]:
+    """What narrows the rollups down: the series where they are few, else their grain and the conditions on them."""
+    conditions = render_conditions(usage_series, [_resolve(connection, each) for each in query.conditions])
+    if conditions and (grain is not Grain.CALL or any(map(_names_keys, query.conditions))):
+        statement = select(_series.id).where(_series.grain == grain.value, *conditions).limit(_FEW_SERIES + 1)
+        ids = list(connection.scalars(statement))
+        if len(ids) <= _FEW_SERIES:
+            for part in parts(ids):
+                yield [TABLES[span].c.series_id.in_(part)]
+            return
+    yield [of_grain(span, grain), *conditions]
+
+
+def _names_keys(condition: Condition) -> bool:
+    return condition.column == Dimension.KEY.value and not condition.is_negated
+
+
+def _resolve(connection: Connection, condition: Condition) -> Condition:
+    """A search for a part of a text as the few texts that have it: to compare those is cheaper for many rows."""
+    if condition.match is not Match.CONTAINS:
+        return condition
+    column, is_it = _series[condition.column], render_conditions(usage_series, [replace(condition, is_negated=False)])
+    statement = select(column).where(_series.grain == Grain.ALL_KEYS.value, *is_it).distinct().limit(_FEW_TEXTS + 1)
+    values = tuple(connection.scalars(statement))
+    return condition if len(values) > _FEW_TEXTS else replace(condition, match=Match.IS, values=values)
+
+
+def _from(table: Table, statement: Select[Any], *, is_joined: bool) -> Select[Any]:
+    if is_joined:
+        return statement.join_from(table, usage_series, table.c.series_id == _series.id)
+    return statement.select_from(table)
+
+
+def _read_events(connection: Connection, query: SumQuery, piece: Piece) -> Iterator[tuple[_Where, Sums]]:
+    columns = usage_events.c
+    by = [*(columns[dimension.value] for dimension in query.group), *_bucket(query, columns.at)]
+    period = [columns.at >= piece.since, columns.at < piece.until]
+    period += render_conditions(usage_events, query.conditions)
+    summed = [EVENT_SUMS[name] for name in query.counters]
+    for row in connection.execute(select(*by, func.count(), *summed).where(*period).group_by(*by)):
+        if row[len(by)]:
+            yield _split(query, row[: len(by)]), _place_counters(query, row[len(by) + 1 :])
+    if query.histograms:
+        rows = connection.execute(select(*by, *(EVENT_TIMES[name] for name in query.histograms)).where(*period))
+        yield from _read_histograms(query, rows, len(by), histogram.one)
+
+
+def _split(query: SumQuery, by: Sequence[Any]) -> _Where:
+    if query.bucket is None:
+        return tuple(by), None
+    return tuple(by[:-1]), by[-1]

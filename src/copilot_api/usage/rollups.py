@@ -1,0 +1,294 @@
+"""
+Rollups: the ledger's events summed up by hour and by day, so that no question about weeks has to look at millions.
+
+A rollup is what one *series* counted in one *span* of time. A series is a combination of dimensions (who, what, how it
+ended). It exists at several *grains*, each with some of the dimensions, so that a question that does not care who
+called does not have to add up everybody. `DIMENSIONS_OF` says which grain has what.
+
+Hours are kept from the first event on, in the transaction that stores the events. Days are made of hours once they are
+over (they are *closed*), at more grains; what comes late for a closed day is added to both.
+
+Everything that is counted is a whole number, millionths of a request or microseconds where it must be: sums of
+fractions depend on their order, and rollups are to be exactly what the events say. Numbers that no call can have are
+cut to what is possible, so that one absurd answer spoils no sum.
+"""
+
+from collections.abc import Iterable
+from enum import IntEnum
+from math import isnan
+from operator import add
+from typing import Any, NamedTuple
+
+from copilot_api.usage import histogram
+from copilot_api.usage.models import Cause
+
+HOUR, DAY = 3600, 86_400
+"""The spans, in seconds."""
+SPANS = (HOUR, DAY)
+MICROSECONDS = 1_000_000
+_HOUR, _DAY = HOUR * MICROSECONDS, DAY * MICROSECONDS
+
+DIMENSIONS = (
+    "key_id",
+    "identity_id",
+    "client",
+    "endpoint",
+    "model",
+    "upstream_model",
+    "status",
+    "cause",
+    "kind",
+    "usage_unknown",
+)
+
+COUNTERS = (
+    "requests",
+    "errors",
+    "would_limit",
+    "unknown",
+    "charged",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "estimated_tokens",
+    "nano_aiu",
+    "estimated_nano_aiu",
+    "micro_premium_requests",
+    "queue_microseconds",
+    "duration_microseconds",
+    "first_token_microseconds",
+    "bytes_in",
+    "bytes_out",
+)
+HISTOGRAMS = ("durations", "first_tokens")
+"""How long calls took that went upstream, and how long it was until their first token."""
+
+_WIDTH = len(COUNTERS)
+_NO_ERROR = {Cause.OK.value, Cause.CLIENT_ABORTED.value}
+MOST_OF_A_CALL = 10**15
+_MOST_OF_A_ROLLUP = 2**53
+"""A thousand of the largest rollups can still be added up in 63 bits."""
+
+
+class Grain(IntEnum):
+    """Which dimensions a series has."""
+
+    CALL = 0
+    ALL_KEYS = 1
+    KEY = 2
+    KEY_MODEL = 3
+    KEY_OUTCOME = 4
+    KEY_PROGRAM = 5
+    TOTAL = 6
+    MODEL = 7
+
+
+DIMENSIONS_OF: dict[Grain, frozenset[str]] = {
+    Grain.TOTAL: frozenset(),
+    Grain.MODEL: frozenset({"model", "upstream_model", "identity_id"}),
+    Grain.ALL_KEYS: frozenset(DIMENSIONS) - {"key_id"},
+    Grain.KEY: frozenset({"key_id"}),
+    Grain.KEY_MODEL: frozenset({"key_id", "model", "upstream_model", "identity_id"}),
+    Grain.KEY_OUTCOME: frozenset({"key_id", "status", "cause"}),
+    Grain.KEY_PROGRAM: frozenset({"key_id", "client", "endpoint", "kind"}),
+    Grain.CALL: frozenset(DIMENSIONS),
+}
+"""What each grain has, the cheapest to ask first."""
+
+GRAINS_OF: dict[int, tuple[Grain, ...]] = {
+    HOUR: (Grain.CALL, Grain.ALL_KEYS, Grain.KEY, Grain.MODEL, Grain.TOTAL),
+    DAY: tuple(Grain),
+}
+"""The grains that are kept of each span."""
+
+
+class Series(NamedTuple):
+    """One combination of dimensions; those that its grain does not have are None."""
+
+    grain: int
+    key_id: str | None = None
+    identity_id: str | None = None
+    client: str | None = None
+    endpoint: str | None = None
+    model: str | None = None
+    upstream_model: str | None = None
+    status: int | None = None
+    cause: str | None = None
+    kind: str | None = None
+    usage_unknown: bool | None = None
+
+    def at(self, grain: Grain) -> "Series":
+        """The series of that grain that counts what this one does, which is of a finer grain."""
+        match grain:
+            case Grain.CALL:
+                return self
+            case Grain.ALL_KEYS:
+                return Series(grain, None, *self[2:])
+            case Grain.KEY:
+                return Series(grain, self.key_id)
+            case Grain.KEY_MODEL:
+                identity, model, upstream = self.identity_id, self.model, self.upstream_model
+                return Series(grain, self.key_id, identity, model=model, upstream_model=upstream)
+            case Grain.KEY_OUTCOME:
+                return Series(grain, self.key_id, status=self.status, cause=self.cause)
+            case Grain.KEY_PROGRAM:
+                return Series(grain, self.key_id, client=self.client, endpoint=self.endpoint, kind=self.kind)
+            case Grain.TOTAL:
+                return Series(grain)
+            case Grain.MODEL:
+                return Series(grain, identity_id=self.identity_id, model=self.model, upstream_model=self.upstream_model)
+
+
+class Place(NamedTuple):
+    """What one rollup is about. `start` is in microseconds since 1970 in UTC, like the times of the ledger."""
+
+    span: int
+    start: int
+    series: Series
+
+
+Sums = list[int]
+"""The counters in the order of `COUNTERS`, then the histograms in that of `HISTOGRAMS`."""
+
+
+class RolledEvent(NamedTuple):
+    """What of an event a rollup counts: `at` in microseconds, then fields of the ledger by their names."""
+
+    at: int
+    key_id: str | None
+    identity_id: str | None
+    client: str
+    endpoint: str
+    model: str | None
+    upstream_model: str | None
+    status: int
+    cause: str
+    kind: str
+    usage_unknown: bool
+    would_limit: str | None
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    reasoning_tokens: int
+    estimated_tokens: int
+    nano_aiu: int | None
+    nano_aiu_estimated: bool
+    premium_requests: float
+    queue_seconds: float
+    duration: float
+    time_to_first_token: float | None
+    bytes_in: int
+    bytes_out: int
+
+    @property
+    def series(self) -> Series:
+        """Which series of the finest grain it counts in."""
+        return Series(Grain.CALL, *self[1:11])
+
+
+def is_error(status: int, cause: str) -> bool:
+    """Whether a call counts as an error. A caller who hangs up is none."""
+    return status >= 400 or cause not in _NO_ERROR
+
+
+def roll_up(events: Iterable[RolledEvent]) -> dict[Place, Sums]:
+    """The hours of these events."""
+    calls: dict[tuple[int, tuple[Any, ...]], Sums] = {}
+    for event in events:
+        where = (event[0] // _HOUR, event[1:11])
+        sums = calls.get(where)
+        if sums is None:
+            calls[where] = _sums_of(event)
+        else:
+            add_sums(sums, _sums_of(event))
+    rollups: dict[Place, Sums] = {}
+    everybody: dict[Place, Sums] = {}
+    for (hour, dimensions), sums in calls.items():
+        start = hour * _HOUR
+        call = Series(Grain.CALL, *dimensions)
+        rollups[Place(HOUR, start, call)] = sums
+        count(rollups, Place(HOUR, start, call.at(Grain.KEY)), sums)
+        count(everybody, Place(HOUR, start, call.at(Grain.ALL_KEYS)), sums)
+    for place, sums in everybody.items():
+        count(rollups, Place(HOUR, place.start, place.series.at(Grain.MODEL)), sums)
+        count(rollups, Place(HOUR, place.start, place.series.at(Grain.TOTAL)), sums)
+    rollups |= everybody
+    return rollups
+
+
+def roll_up_days(hours: Iterable[tuple[Place, Sums]]) -> dict[Place, Sums]:
+    """The days of these hours, of which only those of the grain `CALL` matter: every call is in one of them."""
+    days: dict[Place, Sums] = {}
+    for (_, start, series), sums in hours:
+        if series.grain == Grain.CALL:
+            day = day_of(start)
+            for grain in GRAINS_OF[DAY]:
+                count(days, Place(DAY, day, series.at(grain)), sums)
+    return days
+
+
+def day_of(at: int) -> int:
+    """When the day began, in UTC, that this moment is in; both in microseconds."""
+    return at - at % _DAY
+
+
+def count(rollups: dict[Place, Sums], place: Place, sums: Sums) -> None:
+    """Add `sums` to what is at a place."""
+    known = rollups.get(place)
+    if known is None:
+        rollups[place] = sums.copy()
+    else:
+        add_sums(known, sums)
+
+
+def add_sums(sums: Sums, more: Sums) -> None:
+    """Add `more` to `sums`."""
+    sums[:] = map(add, sums, more)
+    if max(sums[:_WIDTH]) > _MOST_OF_A_ROLLUP:
+        sums[:_WIDTH] = [min(value, _MOST_OF_A_ROLLUP) for value in sums[:_WIDTH]]
+
+
+def _sums_of(event: RolledEvent) -> Sums:
+    (
+        _, _, identity_id, _, _, _, _, status, cause, _, unknown, would_limit,
+        input_tokens, output_tokens, cache_read, cache_write, reasoning, estimated_tokens,
+        nano_aiu, is_estimated, premium_requests, queued, duration, first_token, bytes_in, bytes_out,
+    ) = event  # fmt: skip
+    charge = nano_aiu or 0
+    went_on = identity_id is not None and duration > 0
+    sums = [
+        1,
+        int(status >= 400 or cause not in _NO_ERROR),
+        int(would_limit is not None),
+        int(unknown),
+        int(nano_aiu is not None),
+        input_tokens,
+        output_tokens,
+        cache_read,
+        cache_write,
+        reasoning,
+        estimated_tokens,
+        charge,
+        charge if is_estimated else 0,
+        _millionths(premium_requests),
+        _millionths(queued),
+        _millionths(duration) if went_on else 0,
+        0 if first_token is None else _millionths(first_token),
+        bytes_in,
+        bytes_out,
+    ]
+    if max(sums) > MOST_OF_A_CALL or min(sums) < 0:
+        sums = [max(0, min(value, MOST_OF_A_CALL)) for value in sums]
+    sums.append(histogram.one(duration) if went_on else histogram.EMPTY)
+    sums.append(histogram.EMPTY if first_token is None or isnan(first_token) else histogram.one(first_token))
+    return sums
+
+
+def _millionths(value: float) -> int:
+    try:
+        return round(value * 1_000_000)
+    except (OverflowError, ValueError):
+        return 0  # neither infinity nor what is no number says anything
