@@ -45,7 +45,13 @@ def test_what_is_said_is_read(path: Path) -> None:
             "default_key": {"rpm": 60, "tpm": 100_000, "max_in_flight": 3},
             "budgets": ["credits:day:50", "requests:month:1e6:observe"],
         },
-        "retention": {"events_days": 30, "rollups_days": 60, "traces_days": 7, "traces_max_bytes": 1000, "audit_days": 10},
+        "retention": {
+            "events_days": 30,
+            "rollups_days": 60,
+            "traces_days": 7,
+            "traces_max_bytes": 1000,
+            "audit_days": 10,
+        },
         "features": {"auth": False, "webui": False, "telemetry": False, "debug": True, "metrics": False},
         "metrics": {"access": "admin"},
     }

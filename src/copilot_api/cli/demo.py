@@ -29,8 +29,8 @@ from copilot_api.storage.usage import SqlUsageRepository
 from copilot_api.upstream.prices import NANO_PER_CREDIT
 from copilot_api.upstream.quotas import PREMIUM, QuotaReading
 from copilot_api.usage.credits import window_start
-from copilot_api.usage.upkeep import CLOSED_AFTER
 from copilot_api.usage.models import Cause, UsageEvent
+from copilot_api.usage.upkeep import CLOSED_AFTER
 
 _ACTOR = "local:demo"
 _DAYS = 14

@@ -1,10 +1,11 @@
 """What keeps the rollups: closing days, checking them against the events, making them anew."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any, cast
 
-from sqlalchemy import Connection, bindparam, delete, func, select
+from sqlalchemy import Connection, bindparam, delete, func, or_, select
 
 from copilot_api.storage.database import Backend, Database
 from copilot_api.storage.rollups import (
@@ -17,13 +18,14 @@ from copilot_api.storage.rollups import (
     put_state,
     roll_up_stored,
 )
-from copilot_api.storage.schema import usage_days, usage_events, usage_hours
+from copilot_api.storage.schema import usage_events, usage_hours, usage_series
 from copilot_api.usage.rollups import (
     DAY,
     DIMENSIONS,
     GRAINS_OF,
     HOUR,
     MICROSECONDS,
+    SPANS,
     Grain,
     Place,
     Series,
@@ -145,7 +147,8 @@ def mend(database: Database, difference: Difference) -> None:
 
 def _rebuild_hours(connection: Connection, backend: Backend, since: int, until: int) -> None:
     hours = roll_up_stored(connection, since, until)
-    clear(connection, HOUR, since, until)
+    # All of them, also such of a grain that there is not.
+    connection.execute(delete(usage_hours).where(usage_hours.c.start >= since, usage_hours.c.start < until))
     _assign(connection, since, until, RollupWriter(backend).merge(connection, hours))
 
 
@@ -163,30 +166,49 @@ def find_differences(database: Database) -> Iterator[Difference]:
     Gives the days with differences, one transaction for each day.
     """
     with database.connect() as connection:
-        whole = list(list_whole_days(connection))
-        first = connection.scalar(select(func.min(usage_days.c.start)))
+        kept_from = -(-(get_state(connection, EVENTS_FROM) or 0) // _DAY) * _DAY
         closed = get_state(connection, DAYS_CLOSED) or 0
-    for since, until in whole:
+        with_hours, with_days = _list_days(connection, HOUR), _list_days(connection, DAY)
+        with_events = {since for since, _ in list_whole_days(connection)}
+        strays = {span: _count_strays(connection, span) for span in SPANS}
+    for day in sorted({each for each in with_hours if each >= kept_from} | with_events):
         with database.connect() as connection:
-            wrong = _compare(connection, HOUR, since, until, roll_up_stored(connection, since, until))
-        if wrong:
-            yield Difference(since, HOUR, wrong)
-    day = day_of(first) if first is not None else closed
-    while day < closed:
+            wrong = _compare(connection, HOUR, day, roll_up_stored(connection, day, day + _DAY))
+        if wrong := wrong + strays[HOUR].pop(day, 0):
+            yield Difference(day, HOUR, wrong)
+    for day in sorted(each for each in with_hours | with_days if each < closed):
         with database.connect() as connection:
             hours = list_rollups(connection, HOUR, day, day + _DAY, Grain.CALL)
-            wrong = _compare(connection, DAY, day, day + _DAY, roll_up_days(hours))
-        if wrong:
+            wrong = _compare(connection, DAY, day, roll_up_days(hours))
+        if wrong := wrong + strays[DAY].pop(day, 0):
             yield Difference(day, DAY, wrong)
-        day += _DAY
 
 
-def _compare(connection: Connection, span: int, since: int, until: int, expected: dict[Place, Sums]) -> int:
+def _compare(connection: Connection, span: int, day: int, expected: dict[Place, Sums]) -> int:
     wrong = 0
-    for place, sums in list_rollups(connection, span, since, until):
+    for place, sums in list_rollups(connection, span, day, day + _DAY):
         if expected.pop(place, None) != sums:
             wrong += 1
     return wrong + len(expected)
+
+
+def _list_days(connection: Connection, span: int) -> set[int]:
+    start = TABLES[span].c.start
+    return set(connection.scalars(select(start - start % _DAY).distinct()))
+
+
+def _count_strays(connection: Connection, span: int) -> dict[int, int]:
+    """By day, the rollups whose series is not there, or is of another grain: no question ever finds them."""
+    table, series = TABLES[span].c, usage_series.c
+    is_stray = series.id.is_(None) if span == DAY else or_(series.id.is_(None), series.grain != usage_hours.c.grain)
+    day = (table.start - table.start % _DAY).label("day")
+    statement = (
+        select(day, func.count())
+        .select_from(TABLES[span].outerjoin(usage_series, table.series_id == series.id))
+        .where(is_stray)
+        .group_by(day)
+    )
+    return {row[0]: row[1] for row in cast("Iterable[tuple[int, int]]", connection.execute(statement))}
 
 
 def list_whole_days(connection: Connection) -> Iterator[tuple[int, int]]:
@@ -208,10 +230,11 @@ def _assign(connection: Connection, since: int, until: int, ids: dict[Series, in
     statement = select(columns.request_id, columns.series_id, *(columns[name] for name in DIMENSIONS)).where(
         columns.at >= since, columns.at < until
     )
+    found = cast("Iterable[tuple[Any, ...]]", connection.execute(statement))
     changes = [
-        {"id": request_id, "series": series_id}
-        for request_id, known, *dimensions in connection.execute(statement)
-        if (series_id := ids[Series(Grain.CALL, *dimensions)]) != known
+        {"id": row[0], "series": series_id}
+        for row in found
+        if (series_id := ids[Series(Grain.CALL, *row[2:])]) != row[1]
     ]
     if changes:
         update = usage_events.update().where(columns.request_id == bindparam("id"))

@@ -7,7 +7,7 @@ is none. The search goes down from days to hours to series, so that it reads lit
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Connection, Table, func, select
 
@@ -120,9 +120,10 @@ class Cells:
             .where(of_grain(span, grain), table.c.start >= since, table.c.start < until)
             .where(*wanted, *_render_sums(table, self._conditions))
         )
-        for start, series_id, requests, identity_id, *stored in self._connection.execute(statement):
-            if self._may_take_so_long(identity_id, stored):
-                yield start, series_id, requests
+        found = cast("Iterable[tuple[Any, ...]]", self._connection.execute(statement))
+        for row in found:
+            if self._may_take_so_long(row[3], row[4:]):
+                yield row[0], row[1], row[2]
 
     def _may_take_so_long(self, identity_id: str | None, stored: Sequence[Any]) -> bool:
         for (column, bucket), blob in zip(self._times, stored, strict=True):

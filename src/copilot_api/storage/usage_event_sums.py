@@ -1,5 +1,7 @@
 """What a rollup counts, as SQL over the events themselves: the same numbers, for the ends of a period."""
 
+from typing import Any
+
 from sqlalchemy import BigInteger, ColumnElement, Integer, and_, case, cast, func, or_
 
 from copilot_api.storage.schema import usage_events
@@ -46,7 +48,7 @@ _VALUES: dict[str, ColumnElement[int]] = {
     "bytes_out": _columns.bytes_out,
 }
 EVENT_SUMS = {name: func.sum(_possible(_VALUES[name])) for name in COUNTERS}
-EVENT_TIMES = dict(
+EVENT_TIMES: dict[str, ColumnElement[Any]] = dict(
     zip(HISTOGRAMS, (case((_went_on, _columns.duration), else_=None), _columns.time_to_first_token), strict=True)
 )
 """What each histogram counts; nothing where it is null."""

@@ -149,8 +149,9 @@ class StopSequences:
     def _scan(self, text: str) -> Iterator[StreamEvent]:
         # The one that is complete first, as a model would have stopped: what comes behind it must not matter, since it
         # may not be here yet. Of several that end there the longest.
-        places = ((text.find(sequence), sequence) for sequence in self._sequences)
-        found = min(((place + len(sequence), place, sequence) for place, sequence in places if place >= 0), default=None)
+        places = [(text.find(sequence), sequence) for sequence in self._sequences]
+        ends = [(place + len(sequence), place, sequence) for place, sequence in places if place >= 0]
+        found = min(ends, default=None)
         if found is not None:
             _, place, sequence = found
             self._held, self.is_over = "", True
