@@ -330,7 +330,7 @@ class _Gateway:
         )
         await asyncio.to_thread(self._stops.load)
         self._recorder.start()
-        _spare_the_collector()
+        spare_the_collector()
         _allow_many_connections()
         try:
             async with asyncio.TaskGroup() as group:
@@ -462,7 +462,7 @@ class _SpentBefore:
         return self.ledger.spent(key_id, since, until)
 
 
-def _spare_the_collector() -> None:
+def spare_the_collector() -> None:
     """
     Keep Python's cycle collector from walking what lives as long as the process, and from running at every few calls.
 

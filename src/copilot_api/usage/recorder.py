@@ -33,7 +33,7 @@ from copilot_api.usage.models import UsageEvent
 from copilot_api.usage.repository import UsageRepository
 
 DRAIN_SECONDS = 0.1
-BATCH_EVENTS = 5_000
+BATCH_EVENTS = 10_000
 MAX_BACKLOG = 10_000
 MAX_PAUSE_SECONDS = 5.0
 LAST_USED_EVERY = 20
