@@ -29,7 +29,7 @@ class Cause(StrEnum):
     INTERNAL = "internal"
 
 
-class UsageEvent(msgspec.Struct, kw_only=True, omit_defaults=False):
+class UsageEvent(msgspec.Struct, kw_only=True, omit_defaults=False, gc=False):
     """One call, from its arrival to its end. Times are seconds; `at` is the arrival, ISO 8601 in UTC."""
 
     request_id: str
