@@ -23,7 +23,7 @@ from copilot_api.usage.rollups import DAY, HOUR, MICROSECONDS, Grain, day_of
 _HOUR, _DAY = HOUR * MICROSECONDS, DAY * MICROSECONDS
 _FEW_SERIES = 500
 _FIRST_WINDOW, _GROWTH = 2 * _DAY, 4
-_WINDOW = 7 * _DAY
+_WINDOW = 30 * _DAY
 _ABOVE = {Match.AT_LEAST, Match.MORE_THAN}
 _HISTOGRAM_OF = {"time_to_first_token": "first_tokens", "duration": "durations"}
 _SUM_OF = {
@@ -89,7 +89,7 @@ class Cells:
             before, length = since, length * _GROWTH
 
     def _list_by_days(self, before: int) -> Iterator[list[Cell]]:
-        """Down from the days of all keys together, a week at a time: what they do not have, none of them has."""
+        """Down from the days of all keys together, a month at a time: what they do not have, none of them has."""
         closed = get_state(self._connection, DAYS_CLOSED) or 0
         of_all = render_conditions(usage_series, [each for each in self._of_series if each.column != Dimension.KEY])
         wanted = render_conditions(usage_series, self._of_series)

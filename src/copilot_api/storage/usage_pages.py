@@ -25,7 +25,7 @@ from copilot_api.usage.repository import EventPage, EventQuery, Position
 from copilot_api.usage.rollups import HOUR, MICROSECONDS
 
 _LISTED_ROWS = 1_000
-_NEAR_ROWS = 1_000
+_NEAR_ROWS = 2_000
 """So many of the newest events are looked through before the rollups are asked."""
 _MOST_ROWS, _MOST_HOURS = 5_000, 8
 """So many events are read, in so many hours, for one page; then it is given as it is."""
