@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from copilot_api.errors import BadRequest
+from copilot_api.upstream.prices import NANO_PER_CREDIT
 from copilot_api.usage.models import Cause
 from copilot_api.usage.rollups import DIMENSIONS
 
@@ -133,7 +134,6 @@ _SCALES = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
 _SECONDS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
 _AGES = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _SWITCHES = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
-_NANO_PER_CREDIT = 1e9
 _MOST = 2**63 - 1
 """No field holds more, and no database can be asked for more."""
 
@@ -253,7 +253,7 @@ def _parse_number(name: str, what: Field, text: str) -> int | float:
     number = float(parsed[1]) * scales[parsed[2]]
     if what.kind is Kind.SECONDS:
         return number
-    return round(min(number * _NANO_PER_CREDIT if what.kind is Kind.CREDITS else number, _MOST))
+    return round(min(number * NANO_PER_CREDIT if what.kind is Kind.CREDITS else number, _MOST))
 
 
 def parse_time(text: str, now: datetime) -> datetime:
