@@ -16,6 +16,35 @@ class Action(StrEnum):
     IDENTITY_STOPPED = "identity.stopped"
     IDENTITY_RESUMED = "identity.resumed"
     STARTED_WITHOUT_AUTHENTICATION = "gateway.started_without_authentication"
+    KEY_REFUSED = "key.refused"
+    LOGIN_SUCCEEDED = "login.succeeded"
+    LOGIN_FAILED = "login.failed"
+    SESSION_ENDED = "session.ended"
+    CAPTURE_STARTED = "capture.started"
+    CAPTURE_RENEWED = "capture.renewed"
+    CAPTURE_ENDED = "capture.ended"
+    TRACE_READ = "trace.read"
+    TRACES_LISTED = "traces.listed"
+    TRACES_TAILED = "traces.tailed"
+    TRACES_DOWNLOADED = "traces.downloaded"
+    TRACE_REPLAYED = "trace.replayed"
+    USAGE_EXPORTED = "usage.exported"
+    PRIVACY_EXPORTED = "privacy.exported"
+    PRIVACY_ERASED = "privacy.erased"
+    AUDIT_SEGMENTS_REMOVED = "audit.segments_removed"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an action came from, as far as it came over HTTP. A user agent is kept to its first 200 characters."""
+
+    address: str | None = None
+    user_agent: str | None = None
+    request_id: str | None = None
+
+
+LOCAL = Origin()
+"""The command line of this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +55,4 @@ class AuditEvent:
     action: Action
     target: str
     detail: dict[str, object] = field(default_factory=dict[str, object])
+    origin: Origin = LOCAL
