@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, func, or_, select
 from copilot_api.storage.database import Backend, Database
 from copilot_api.storage.rollups import (
     DAYS_CLOSED,
+    ERASURES,
     EVENTS_FROM,
     TABLES,
     RollupWriter,
@@ -68,7 +69,7 @@ def close_day(database: Database, day: int, pause: Pause = rest) -> bool:
     writer = RollupWriter(database.backend)
     for _ in range(_ATTEMPTS):
         with database.connect() as connection:
-            seen = _fingerprint(connection, day)
+            seen = fingerprint(connection, day)
             days = _roll_up_slowly(connection, day, pause)
         with database.begin() as connection:
             if (get_state(connection, DAYS_CLOSED) or 0) > day:
@@ -82,7 +83,7 @@ def close_day(database: Database, day: int, pause: Pause = rest) -> bool:
         with database.begin() as connection:
             if (get_state(connection, DAYS_CLOSED) or 0) > day:
                 return True
-            if _fingerprint(connection, day) == seen:
+            if fingerprint(connection, day) == seen:
                 put_state(connection, DAYS_CLOSED, day + _DAY)
                 return True
     return False
@@ -98,13 +99,13 @@ def _roll_up_slowly(connection: Connection, day: int, pause: Pause) -> dict[Plac
     return days
 
 
-def _fingerprint(connection: Connection, day: int) -> tuple[object, ...]:
-    """What changes with every event of that day."""
+def fingerprint(connection: Connection, day: int) -> tuple[object, ...]:
+    """What changes with every event of that day, and with every erasure."""
     columns = usage_hours.c
     statement = select(func.count(), func.sum(columns.requests)).where(
         columns.grain == Grain.ALL_KEYS.value, columns.start >= day, columns.start < day + _DAY
     )
-    return tuple(connection.execute(statement).one())
+    return (*connection.execute(statement).one(), get_state(connection, ERASURES))
 
 
 def clear(connection: Connection, span: int, since: int, until: int) -> int:

@@ -33,6 +33,8 @@ DAYS_CLOSED = "days_closed"
 """The end of the last day, in microseconds, whose rollups are made."""
 EVENTS_FROM = "events_from"
 """Events before this moment, in microseconds, may have been deleted."""
+ERASURES = "erasures"
+"""Grows whenever calls were given another key or taken out: what was being made of them meanwhile is out of date."""
 
 _MOST_NAMES = 500
 """How many values one statement may name."""
@@ -97,7 +99,7 @@ class RollupWriter:
 
     def _name(self, connection: Connection, wanted: set[Series]) -> dict[Series, int]:
         """The ids of series; new ones get theirs now. Nothing is remembered: what is rolled back was never there."""
-        names = {_name_of(series): series for series in wanted}
+        names = {name_of(series): series for series in wanted}
         ids: dict[Series, int] = {}
         for part in parts(list(names)):
             found = connection.execute(select(_series.name, _series.id).where(_series.name.in_(part)))
@@ -106,7 +108,7 @@ class RollupWriter:
         if missing:
             following = (connection.scalar(select(func.max(_series.id))) or 0) + 1
             ids.update({series: number for number, series in enumerate(missing, following)})
-            rows = [{**series._asdict(), "name": _name_of(series), "id": ids[series]} for series in missing]
+            rows = [{**series._asdict(), "name": name_of(series), "id": ids[series]} for series in missing]
             connection.execute(usage_series.insert(), rows)
         return ids
 
@@ -187,5 +189,6 @@ def _stored(span: int, grain: int, start: int, series: Sequence[int]) -> Select[
     return statement.where(usage_hours.c.grain == grain) if span == HOUR else statement
 
 
-def _name_of(series: Series) -> str:
+def name_of(series: Series) -> str:
+    """All of a series in one text, which no other has."""
     return msgspec.json.encode(series).decode()

@@ -2,12 +2,13 @@
 Events out of the ledger: all of a period in order, or a page of those that meet conditions.
 
 A page is found in one of two ways. Where what is asked for is frequent, it is among the newest few thousand events, and
-those are read. Where it is rare, the rollups say which series have any of it in which hour, and only those events are
-read; so an event a million rows deep costs no more than the newest. A rollup also says what its events cannot be (no
-call of this hour took longer than a second), which makes `ttft:>60s` as quick.
+those are read. Where it is rare, the rollups say which hours have any of it, and only those are read: all events of the
+hour in the order of time, or, where fewer steps lead there, those of the series in question. So an event a million rows
+deep costs no more than the newest. A rollup also says what its events cannot be (no call of this hour took longer than
+a second), which makes `ttft:>60s` as quick.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,9 +16,8 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, or_, selec
 
 from copilot_api.storage.database import Database
 from copilot_api.storage.instants import from_microseconds, to_microseconds
-from copilot_api.storage.rollups import parts
 from copilot_api.storage.schema import usage_events
-from copilot_api.storage.usage_cells import Cells
+from copilot_api.storage.usage_candidates import Candidate, Candidates
 from copilot_api.storage.usage_conditions import render_conditions
 from copilot_api.usage.filters import Condition
 from copilot_api.usage.models import Cause, UsageEvent
@@ -27,8 +27,12 @@ from copilot_api.usage.rollups import HOUR, MICROSECONDS
 _LISTED_ROWS = 1_000
 _NEAR_ROWS = 2_000
 """So many of the newest events are looked through before the rollups are asked."""
-_MOST_ROWS, _MOST_HOURS = 5_000, 8
-"""So many events are read, in so many hours, for one page; then it is given as it is."""
+_MOST_ROWS = 40_000
+"""So many events are looked through for one page, or what takes as long; then it is given as it is."""
+_BATCH_ROWS = 10_000
+_ROWS_OF_A_SEARCH, _ROWS_OF_A_FIND = 10, 5
+"""In the time that it takes to look up a series, and to fetch one event of it, so many events in a row are read."""
+_HOUR = HOUR * MICROSECONDS
 _columns = usage_events.c
 
 
@@ -119,28 +123,78 @@ class _Search:
 
     def _look_far(self) -> bool:
         """Take from the hours that have any, newest first. Says whether there are no more."""
-        read = hours = 0
-        for hour, series, count in Cells(self._connection, self._query, self._since).list_hours(self._position):
-            if hours and (read + count > _MOST_ROWS or hours == _MOST_HOURS):
+        candidates = Candidates(self._connection, self._query, self._since)
+        spent = 0
+        for hours, cost in self._list_batches(candidates):
+            if spent and spent + cost > _MOST_ROWS:
                 return False
-            read, hours = read + count, hours + 1
-            rows = [row for part in parts(series) for row in self._fetch(self._inside(hour, part))]
-            rows.sort(key=lambda row: (row["at"], row["request_id"]), reverse=True)
-            if not self._take(rows):
+            spent += cost
+            series = candidates.series if _is_by_series(candidates, hours) else None
+            if not self._take(self._read(hours, series)):
                 return False
-            self._position = Position(hour, "")
+            self._position = Position(hours[-1].start, "")
         return True
 
-    def _inside(self, hour: int, series: Sequence[int]) -> Select[Any]:
-        at, request_id = self._position.at, self._position.request_id
-        first, until = max(hour, self._since), min(hour + HOUR * MICROSECONDS, at + 1)
-        return select(usage_events).where(
-            _columns.series_id.in_(series),
-            _columns.at >= first,
-            _columns.at < until,
-            or_(_columns.at < at, _columns.request_id < request_id),
-            *self._wanted,
-        )
+    def _list_batches(self, candidates: Candidates) -> Iterator[tuple[list[Candidate], int]]:
+        """Hours to be read at once, newest first, and what that costs."""
+        hours: list[Candidate] = []
+        for hour in candidates.list_hours(self._position):
+            hours.append(hour)
+            cost = _cost(candidates, hours)
+            if cost >= _BATCH_ROWS:
+                candidates.look_up_series()
+                cost = _cost(candidates, hours)
+            if cost >= _BATCH_ROWS or sum(each.found for each in hours) > self._query.limit:
+                yield hours, cost
+                hours = []
+        if hours:
+            yield hours, _cost(candidates, hours)
+
+    def _read(self, hours: Sequence[Candidate], series: Sequence[int] | None) -> list[RowMapping]:
+        """What the page has room for of what these hours have, and one more."""
+        room = self._query.limit - len(self._found) + 1
+        newest_first = select(usage_events).order_by(_columns.at.desc(), _columns.request_id.desc()).limit(room)
+        if series is not None:
+            spans = [(hours[-1].start, hours[0].start + _HOUR)]
+            newest_first = newest_first.where(_columns.series_id.in_(series))
+        else:
+            spans = list(_join(hours))
+        rows: list[RowMapping] = []
+        for first, until in spans:
+            inside = [*self._behind(max(first, self._since)), _columns.at < until, *self._wanted]
+            rows += self._fetch(newest_first.where(*inside))
+            if len(rows) >= room:
+                break
+        return rows[:room]
+
+
+def _is_by_series(candidates: Candidates, hours: Sequence[Candidate]) -> bool:
+    return candidates.series is not None and _cost_by_series(candidates.series, hours) < _cost_by_time(hours)
+
+
+def _cost(candidates: Candidates, hours: Sequence[Candidate]) -> int:
+    by_time = _cost_by_time(hours)
+    return by_time if candidates.series is None else min(by_time, _cost_by_series(candidates.series, hours))
+
+
+def _cost_by_time(hours: Iterable[Candidate]) -> int:
+    return sum(hour.events for hour in hours)
+
+
+def _cost_by_series(series: Sequence[int], hours: Iterable[Candidate]) -> int:
+    return len(series) * _ROWS_OF_A_SEARCH + sum(hour.found for hour in hours) * _ROWS_OF_A_FIND
+
+
+def _join(hours: Iterable[Candidate]) -> Iterator[tuple[int, int]]:
+    """The spans that hours cover, given newest first."""
+    first = until = None
+    for hour in hours:
+        if first is not None and until is not None and hour.start + _HOUR != first:
+            yield first, until
+            until = None
+        first, until = hour.start, until or hour.start + _HOUR
+    if first is not None and until is not None:
+        yield first, until
 
 
 def _position_of(row: RowMapping) -> Position:

@@ -6,7 +6,7 @@ import pytest
 
 from copilot_api.storage.instants import from_microseconds, to_microseconds
 from copilot_api.storage.rollup_upkeep import close_day
-from copilot_api.storage.usage_cells import Cells
+from copilot_api.storage.usage_candidates import Candidates
 from copilot_api.usage.filters import Condition, Match
 from copilot_api.usage.repository import EventQuery, Position
 from tests.ledgers import DAY_ONE, random_events, select_events
@@ -39,8 +39,9 @@ def test_no_hour_is_left_out_and_few_are_in_vain(stored: Stored, condition: Cond
     for day in range(days_closed):
         close_day(stored.database, to_microseconds(DAY_ONE + timedelta(days=day)), lambda: None)
     with stored.database.connect() as connection:
-        cells = Cells(connection, EventQuery(DAY_ONE, END, (condition,)), to_microseconds(DAY_ONE))
-        found = [from_microseconds(hour) for hour, _, _ in cells.list_hours(Position(to_microseconds(END), ""))]
+        candidates = Candidates(connection, EventQuery(DAY_ONE, END, (condition,)), to_microseconds(DAY_ONE))
+        hours = list(candidates.list_hours(Position(to_microseconds(END), "")))
+    found = [from_microseconds(hour.start) for hour in hours]
     matching = [hour_of(datetime.fromisoformat(event.at)) for event in select_events(events, DAY_ONE, END, [condition])]
     assert set(matching) <= set(found)
     assert found == sorted(found, reverse=True), "newest first"
