@@ -157,6 +157,16 @@ usage_state = Table(
     Column("value", BigInteger, nullable=False),
 )
 
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),  # of the key's id, which itself is nowhere any more
+    Column("fate", String(20), nullable=False),
+    Column("pseudonym", Text),  # only until the events have it: then nothing leads from the one to the other
+    Column("begun_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+)
+
 quota_readings = Table(
     "quota_readings",
     metadata,

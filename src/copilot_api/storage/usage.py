@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from copilot_api.admission.budget import NOTHING, Amounts
 from copilot_api.storage.database import Database
+from copilot_api.storage.erasures import replace_erased
 from copilot_api.storage.instants import to_microseconds
 from copilot_api.storage.rollups import RollupWriter, parts
 from copilot_api.storage.schema import usage_events
@@ -23,7 +24,7 @@ from copilot_api.usage.totals import name_sums, of_key
 
 _MAX_INTEGER = 2**63 - 1
 _FIELDS = UsageEvent.__struct_fields__
-_AT, _CAUSE = _FIELDS.index("at"), _FIELDS.index("cause")
+_AT, _KEY, _CAUSE = _FIELDS.index("at"), _FIELDS.index("key_id"), _FIELDS.index("cause")
 _Row = tuple[object, ...]
 _rolled = itemgetter(*map(_FIELDS.index, RolledEvent._fields))
 _columns = usage_events.c
@@ -79,7 +80,7 @@ class SqlUsageRepository:
         # SQLAlchemy writes the statement once and the driver takes the rows: what Core does to each of them costs more
         # than storing it, and this runs for every call that the gateway serves.
         with self._database.begin() as connection:
-            new = _without_known(connection, rows)
+            new = _without_known(connection, replace_erased(connection, rows, _KEY))
             if not new:
                 return 0
             rolled = [RolledEvent._make(_rolled(row)) for row in new]

@@ -62,11 +62,10 @@ class Candidates:
         self._conditions = query.conditions
         self._times = list(_list_times(query.conditions))
         self._of_series = of_series = [each for each in query.conditions if each.is_of_series]
-        self.series: list[int] | None = None
+        has_key = any(each.column == Dimension.KEY for each in of_series)
+        self._is_looked_up = has_key
+        self.series = self._find_series(Grain.CALL, of_series) if has_key else None  # an index leads there
         """The series of the finest grain that have what is asked for; None where they are not few, or not known yet."""
-        self._is_looked_up = False
-        if any(each.column == Dimension.KEY for each in of_series):
-            self.look_up_series()  # an index leads there
         grain = _find_grain(of_series, has_duration=any(column == "duration" for column, _ in self._times))
         if grain is not None:
             self._grain, self._asked = grain, of_series
@@ -79,11 +78,10 @@ class Candidates:
 
     def look_up_series(self) -> None:
         """
-        Find `series`. Without a key all of the finest grain have to be looked through, which is worth it only where
-        every event that they count is asked for.
+        Find `series` where no key leads there: all of the finest grain have to be looked through, which is worth it
+        only where every event that they count is asked for.
         """
-        is_indexed = any(each.column == Dimension.KEY for each in self._of_series)
-        if not self._is_looked_up and self._of_series and (is_indexed or self._of_series == list(self._conditions)):
+        if not self._is_looked_up and self._of_series == list(self._conditions):
             self.series = self._find_series(Grain.CALL, self._of_series)
         self._is_looked_up = True
 
