@@ -28,10 +28,12 @@ class Action(StrEnum):
     TRACES_TAILED = "traces.tailed"
     TRACES_DOWNLOADED = "traces.downloaded"
     TRACE_REPLAYED = "trace.replayed"
+    CALL_CANCELLED = "call.cancelled"
     USAGE_EXPORTED = "usage.exported"
     PRIVACY_EXPORTED = "privacy.exported"
     PRIVACY_ERASED = "privacy.erased"
     AUDIT_SEGMENTS_REMOVED = "audit.segments_removed"
+    AUDIT_HEAD_RESTORED = "audit.head_restored"
 
 
 @dataclass(frozen=True, slots=True)
