@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test check fix types bench lock clean
+.PHONY: help demo test browser check fix types bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -12,8 +12,14 @@ help: ## list the targets
 demo: $(VENV)/.runtime ## run the gateway on the built-in simulator; prints URL, keys and a curl line
 	@exec $(BIN)/copilot-api demo
 
-test: $(VENV)/.dev ## run the whole test suite
+test: $(VENV)/.dev browser ## run the whole test suite
 	$(BIN)/python -m pytest -n auto --dist worksteal -q
+
+browser: ## install Chromium for the tests in a browser, where it is missing and may be
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "installing chromium ..." && \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-noto-core fonts-dejavu-core >/dev/null; \
+	  else false; fi; } || echo "no Chromium: the tests in a browser are skipped"
 
 check: $(VENV)/.dev ## what a push must pass: lint, format, types, import contracts
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """
-Writes the reference pages that are facts of the code: `errors.md`, `cli.md`, `settings.md` and `call-kinds.md`.
+Writes the reference pages that are facts of the code: `errors.md`, `cli.md`, `settings.md`, `call-kinds.md`,
+`redaction-rules.md` and `admin-api.md`.
 
     .venv/bin/python docs/generate.py           write them
     .venv/bin/python docs/generate.py --check   exit 1 when one of them is stale, and say which
@@ -11,17 +12,26 @@ person can say about errors and variables stands in the tables below.
 import pkgutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
 
 import copilot_api
+from copilot_api.api.openapi import TAGS, make_document
+from copilot_api.api.operations.operation import Operation
+from copilot_api.api.operations.table import OPERATIONS
 from copilot_api.cli.program import program
 from copilot_api.config.schema import ConfigFile, list_settings
 from copilot_api.errors import GatewayError
 from copilot_api.gateway.kinds import LIBRARIES, MEANINGS, RULES, Rule, Where
+from copilot_api.redaction.media import MAX_OPAQUE, MIN_MEDIA
+from copilot_api.redaction.rules import RULES as REDACTION_RULES
+from copilot_api.redaction.search import MAX_DEPTH
+from copilot_api.usage.models import UsageEvent
 
 REFERENCE = Path(__file__).parent / "reference"
 _NOTICE = "<!-- Made by docs/generate.py from the code: change the code or that script, then run it. -->"
@@ -60,6 +70,9 @@ ADVICE = {
     "other way round.",
     "RateLimited": "The gateway was started with `--rate-limit` and without `--wait`. Copilot's own limit is "
     "[another error](#upstream_rate_limited-upstreamratelimited), though it may carry the same code.",
+    "TooManyTails": "Each `copilot-api traces tail`, and each page that shows captures live, is one.",
+    "ReplayImpossible": "A body of more than 1 MiB is captured in part, and one that redaction cannot look through, or "
+    "that the verifier still suspects after it, not at all.",
     "NotApproved": "No answer within 120 s is a no.",
     "UpstreamRefused": "Status (400 or 422) and code are Copilot's own, so that clients which act on a code find it. "
     "A prompt that is too long always has the code `context_length_exceeded`.",
@@ -87,6 +100,16 @@ ADVICE = {
     "allowed there. Nothing was changed.",
     "OtelUnavailable": "The message names the package or the variable. See "
     "[OpenTelemetry](../guides/opentelemetry.md).",
+    "HttpsRequired": "Also where a proxy with TLS is not named with `--trust-proxy` or does not send "
+    "`X-Forwarded-Proto`, and where the name in the address is not one of this machine's. See "
+    "[the admin pages](../guides/admin.md#from-another-machine).",
+    "CrossSiteRefused": "Behind a proxy: it has to pass the `Host` that the browser asked for, and be named with "
+    "`--trust-proxy`.",
+    "CsrfTokenInvalid": "Usual cause: a page that was loaded before signing out and in again.",
+    "StepUpRequired": "Only for sessions of the admin pages; a request with an admin key in a header never gets it.",
+    "SignInRefused": "The audit log says what was wrong with the key (`login.failed`).",
+    "SignInThrottled": "By the address, and by the key. See [the admin pages](../guides/admin.md#wrong-keys).",
+    "SessionNotFound": "Sessions end by themselves, and with their key.",
     "ConfigConflict": "Two changes at once: the other one is in the file now, and this one was made without knowing "
     "it. `copilot-api config set` repeats its change by itself.",
 }
@@ -130,6 +153,8 @@ def render_pages() -> Iterator[tuple[str, str]]:
     yield "cli.md", render_cli()
     yield "settings.md", render_settings()
     yield "call-kinds.md", render_call_kinds()
+    yield "redaction-rules.md", render_redaction_rules()
+    yield "admin-api.md", render_admin_api()
 
 
 # Errors -----------------------------------------------------------------------------------------------------------
@@ -407,6 +432,185 @@ def _rule_row(rule: Rule) -> tuple[str, ...]:
         words if rule.where is Where.SIZE else f"`{words}`" if words else "",
         rule.source,
     )
+
+
+# What is redacted --------------------------------------------------------------------------------------------------
+
+
+def render_redaction_rules() -> str:
+    """`redaction-rules.md`."""
+    rows = [
+        (f"`{rule.name}`", rule.strikes, f"`{rule.shape}`".replace("\n", "\\n") if rule.shape else "")
+        for rule in REDACTION_RULES
+    ]
+    lines = [
+        "# What redaction takes out",
+        "",
+        _NOTICE,
+        "",
+        "Before anything of a capture is kept or shown, each secret in it is replaced by",
+        "`[redacted:<rule>:<6 hex digits>]`. The digits are a salted hash of the secret: within one trace the same",
+        "secret has the same digits however it was written. `copilot-api traces redact FILE` shows what would be",
+        "struck in a file, and what looks like a secret and would stay.",
+        "",
+        "## Where it looks",
+        "",
+        "- **Headers**, of requests and answers: the whole value when the name says that it is secret",
+        "  (`authorization`, `cookie`, and whatever holds `token`, `key`, `secret`, `passw`, `auth`, `session` or",
+        "  `credential`, but for a few that are known to be harmless, like `x-ratelimit-*`); every other value by the",
+        "  rules below.",
+        "- **Targets**: parameters by name (`key`, `code`, `token`, `sig` and the like), user and password, and the",
+        "  rest by the rules.",
+        "- **Bodies**: JSON by its structure, so that it stays JSON and all else in it stays as it was written; forms",
+        "  by the names of their fields; everything else as text.",
+        "- **Streams**: on the text that the events make together, so that it does not matter where a secret was",
+        "  split. The placeholder goes to the first piece, and the other pieces lose their part.",
+        f"- **Encodings**, up to {MAX_DEPTH} inside one another: JSON strings and other escapes, URL-encoding, HTML",
+        "  entities, base64 in its variants and hex.",
+        "",
+        "A body that was cut off at its cap loses its last unbroken run of characters (`cut`): half a secret is not",
+        "known by its form.",
+        "",
+        f"Of media (base64 of {MIN_MEDIA} characters and more that holds no text) a marker is left, like",
+        "`[media: image/png, 48213 bytes]`. What vendors seal, like signatures of thinking and encrypted reasoning,",
+        f"is kept, or becomes `[opaque: … bytes]` over {MAX_OPAQUE} characters.",
+        "",
+        "## The rules",
+        "",
+        "*Shape*: what such a secret looks like as its vendor makes it, as a regular expression. The rules themselves",
+        "are wider, since vendors change the lengths. Where two rules strike the same characters, the upper one gives",
+        "its name.",
+        "",
+        *_table(("rule", "strikes", "shape"), rows),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+# Admin API --------------------------------------------------------------------------------------------------------
+
+_DESCRIBED_ELSEWHERE = {"ConfigFile": "[settings](settings.md)", "UsageEvent": "[usage events](usage-events.md)"}
+
+
+def operation_heading(operation: Operation) -> str:
+    """The heading of an operation on its page."""
+    return f"{operation.method} {operation.path}"
+
+
+def render_admin_api() -> str:
+    """`admin-api.md`."""
+    document = _document()
+    lines = [
+        "# Admin API",
+        "",
+        _NOTICE,
+        "",
+        "Everything that the admin pages and the command line do, for programs. `GET /admin/api/openapi.json` gives",
+        "the same as an OpenAPI 3.1 document, of which clients can be generated. Longer explanations and examples of",
+        "some operations are in the [HTTP API](http-api.md).",
+        "",
+        "**Who may**: a key of tier admin, as `Authorization: Bearer` or `x-api-key`; or the session of somebody who",
+        "signed in at `/admin/login` with one. A session changes something only with `X-CSRF-Token` (its pages have it",
+        "in a `<meta>`) and from the gateway's own pages; operations marked *key again* need the key to have been",
+        "shown within the last five minutes. Programs that send a key need neither.",
+        "",
+        "**Answers** are JSON in UTF-8, kept by no cache. Each has `x-request-id`, under which an action is in the",
+        "[audit log](../guides/audit.md). Errors are in OpenAI's envelope, with a stable `code`: [errors](errors.md).",
+        "Times are ISO 8601 in UTC. Lists come in pages: `next` is where the page behind it begins, and null at the",
+        "end. Beside what is said of each, every operation may answer 400, 401, 403 and 503, and one with a body 408,",
+        "413 and 415.",
+        "",
+        "**Bodies** are JSON. A field that there is not is an error that names it, and so is a parameter.",
+        "",
+    ]
+    rows = [
+        (f"[`{operation_heading(each)}`](#{_anchor(operation_heading(each))})", each.summary) for each in OPERATIONS
+    ]
+    lines += _table(("operation", "does"), rows)
+    for tag, about in TAGS.items():
+        lines += ["", f"## {tag.capitalize()}", "", about]
+        for operation in OPERATIONS:
+            if operation.tag == tag:
+                described = document["paths"][operation.path][operation.method.lower()]
+                lines += ["", f"### {operation_heading(operation)}", "", *_describe_operation(operation, described)]
+    lines += ["", "## Types", "", "What bodies and answers are made of; `?` marks what may be missing."]
+    for name, schema in sorted(document["components"]["schemas"].items()):
+        if schema.get("type") == "object" and name not in _list_config_types():
+            lines += ["", f"### Type {name}", "", *_describe_type(schema)]
+    return "\n".join(lines) + "\n"
+
+
+def _describe_operation(operation: Operation, described: dict[str, Any]) -> Iterator[str]:
+    about = f" {operation.about}" if operation.about else ""
+    yield f"{operation.summary}.{about}{' *Key again.*' if operation.is_sensitive else ''}"
+    rows = [
+        (f"`{each['name']}`", each["in"], _in_words(each["schema"]), each["description"])
+        for each in described["parameters"]
+        if each["in"] != "path"
+    ]
+    if rows:
+        yield ""
+        yield from _table(("parameter", "in", "is", "says"), rows)
+    if operation.body is not None:
+        content = described["requestBody"]["content"]["application/json"]
+        optional = "" if operation.body.is_required else ", which may be empty"
+        size = f"{operation.body.max_bytes // 1024} KiB at most"
+        yield from ("", f"Body: {_in_words(content['schema'])}{optional}, {size}.")
+        if "example" in content:
+            yield from ("", "```json", msgspec.json.encode(content["example"]).decode(), "```")
+    yield ""
+    answer = described["responses"][str(operation.status)]["content"].get("application/json")
+    words = [_in_words(answer["schema"])] if answer else []
+    words += [f"`{each}`" for each in operation.media_types if each != "application/json"]
+    codes: dict[int, list[str]] = {}
+    for each in operation.refusals:
+        codes.setdefault(each.status, []).append(f"`{each.code}`")
+    refusals = "".join(f" · {status} {', '.join(names)}" for status, names in sorted(codes.items()))
+    yield f"Answers {operation.status} with {' or '.join(words)}{refusals}"
+
+
+def _describe_type(schema: dict[str, Any]) -> Iterator[str]:
+    yield _sentence(schema.get("description", ""))
+    required = schema.get("required", ())
+    fields = [
+        f"`{name}`{'' if name in required else '?'} {_in_words(each)}" for name, each in schema["properties"].items()
+    ]
+    if fields:
+        yield from ("", f"{'; '.join(fields)}.")
+
+
+def _in_words(schema: dict[str, Any]) -> str:
+    """What a value may be, with a link where that is a type of its own."""
+    match schema:
+        case {"$ref": str(reference)}:
+            name = reference.rpartition("/")[2]
+            described = _document()["components"]["schemas"][name]
+            if name in _DESCRIBED_ELSEWHERE:
+                return _DESCRIBED_ELSEWHERE[name]
+            return _in_words(described) if "properties" not in described else f"[{name}](#{_anchor(f'Type {name}')})"
+        case {"anyOf": list(kinds)}:
+            return " or ".join(dict.fromkeys(_in_words(kind) for kind in kinds))
+        case {"enum": list(values)}:
+            return "one of " + ", ".join(f"`{value}`" for value in values)
+        case {"type": "array", "items": {} as items} if items:
+            return f"list of {_in_words(items)}"
+        case {"type": "object", "additionalProperties": {} as values} if values:
+            return f"object of {_in_words(values)}"
+        case {"type": str(kind)}:
+            return {"null": "null", "integer": "whole number", "boolean": "true or false"}.get(kind, kind)
+        case _:
+            return "anything"
+
+
+@cache
+def _document() -> dict[str, Any]:
+    return make_document(OPERATIONS)
+
+
+@cache
+def _list_config_types() -> frozenset[str]:
+    """The types that are parts of those that other pages describe."""
+    _, components = msgspec.json.schema_components([ConfigFile, UsageEvent])
+    return frozenset(components)
 
 
 # Text -------------------------------------------------------------------------------------------------------------

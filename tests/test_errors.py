@@ -50,8 +50,12 @@ KINDS = {
 SAYS_IT_EACH_TIME = {BadRequest, MethodNotAllowed, RateLimited, UpstreamRefused}
 """Their hint depends on the case and is given where they are raised."""
 
-KINDS_OF = {"DataDirectoryUnusable": "StorageUnavailable", "SchemaTooNew": "StorageUnavailable"}
-"""Errors of the command line that are a kind of another one and share its number and code, as the reference says."""
+KINDS_OF = {
+    "DataDirectoryUnusable": "StorageUnavailable",
+    "SchemaTooNew": "StorageUnavailable",
+    "TraceTooLarge": "StorageUnavailable",
+}
+"""Errors that no caller gets, and that are a kind of another one: they share its number and code."""
 
 by_name = pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
 

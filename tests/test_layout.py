@@ -16,6 +16,10 @@ TESTS = ROOT / "tests"
 WITHOUT_LOGIC = {"__init__.py", "__main__.py"}
 WITHOUT_TESTS_OF_ITS_OWN: dict[str, str] = {
     "storage/migrations/": "tests/storage/test_migrate.py runs every revision and tests/storage/test_schema.py compares the outcome",
+    **dict.fromkeys(
+        [f"app/{name}.py" for name in ("account", "admin_plane", "process", "records", "surroundings")],
+        "tests/app/test_composition.py runs the whole that app/composition.py makes of it",
+    ),
 }
 MAX_LINES = 500
 LONGER: dict[str, str] = {}

@@ -285,3 +285,28 @@ def test_other_bounds_hold_from_now_on_and_take_nothing_away() -> None:
         assert slots.in_flight == 2
 
     run(test)
+
+
+def test_those_in_line_are_told_by_name_with_their_places() -> None:
+    async def test() -> None:
+        slots, loop = make_slots(1), asyncio.get_running_loop()
+        held = await slots.acquire("a", 1, name="req_0")
+        assert slots.places() == {}
+        waiting = [
+            loop.create_task(slots.acquire(flow, 1, name=name))
+            for flow, name in (("a", "req_1"), ("a", "req_2"), ("b", "req_3"), ("b", ""))
+        ]
+        await settle()
+        places = slots.places()
+        assert places.keys() == {"req_1", "req_2", "req_3"}
+        assert places["req_3"] < places["req_2"], "it is who is next, not who came first"
+        assert slots.places() == places, "looking changes nothing"
+        first = next(name for name, place in places.items() if place == 1)
+        slots.release(held)
+        await settle()
+        assert slots.places().keys() == places.keys() - {first}
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    run(test)

@@ -8,6 +8,7 @@ import pytest
 from copilot_api.api.door import Door
 from copilot_api.keys.models import Tier
 from copilot_api.keys.service import IssuedKey
+from tests.api.admin_site import AdminSite
 from tests.fakes import FakeClock
 from tests.stored import Stored, open_stored
 
@@ -41,3 +42,8 @@ def client(stored: Stored) -> IssuedKey:
 @pytest.fixture
 def admin(stored: Stored) -> IssuedKey:
     return stored.keys.issue("admin", tier=Tier.ADMIN, actor="test")
+
+
+@pytest.fixture
+def admin_site(stored: Stored, door: Door, clock: FakeClock, admin: IssuedKey) -> AdminSite:
+    return AdminSite(stored, door, clock, admin.secret)

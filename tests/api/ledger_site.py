@@ -7,10 +7,10 @@ from urllib.parse import urlencode
 
 from copilot_api.api.door import Door
 from copilot_api.api.ledger import LedgerApi
-from copilot_api.api.routes import Endpoints, Router
 from copilot_api.keys.service import IssuedKey
 from copilot_api.observability.events import Observation
 from copilot_api.usage.repository import UsageRepository
+from tests.api.admin_router import make_admin_router
 from tests.api.wire import Reply, ask, get
 from tests.fakes import FakeClock
 from tests.stored import Stored
@@ -19,10 +19,6 @@ USAGE, WASTE, EVENTS = "/admin/api/usage", "/admin/api/usage/waste", "/admin/api
 PATHS = [USAGE, WASTE, EVENTS]
 HALF_A_DAY = 0.499
 """How many days of events there are: up to the time of the clock."""
-
-
-async def _nowhere(*_: Any) -> None:
-    raise NotImplementedError
 
 
 @dataclass
@@ -37,9 +33,15 @@ class Site:
     observed: list[Observation] = field(default_factory=list[Observation])
 
     def __post_init__(self) -> None:
-        api = LedgerApi(self.door, self.stored.keys, self.ledger, self.clock, self.observed.append)
-        ledger = {"ledger_usage": api.usage, "ledger_waste": api.waste, "ledger_events": api.events}
-        self.router = Router(Endpoints(**{**dict.fromkeys(Endpoints.__dataclass_fields__, _nowhere), **ledger}))
+        api = LedgerApi(
+            self.door,
+            self.stored.keys,
+            self.ledger,
+            self.clock,
+            self.observed.append,
+            append=self.stored.audit.append,
+        )
+        self.router = make_admin_router({"get_usage": api.usage, "get_waste": api.waste, "list_events": api.events})
 
     def ask(self, path: str, query: bytes = b"", secret: str | None = "", **values: str) -> Reply:
         """The answer to a question; an admin's where no other secret, or None, is given."""

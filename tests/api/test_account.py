@@ -62,6 +62,7 @@ class Account:
 
     def __init__(self, door: Door, stored: Stored, clock: FakeClock, identity: Identity | None = IDENTITY) -> None:
         self.github = StubGitHub()
+        self.may_capture = True
         self._door, self._stored, self._clock, self._identity = door, stored, clock, identity
 
     def _sessions(self) -> CopilotSessions:
@@ -77,7 +78,15 @@ class Account:
             stored, clock = self._stored, self._clock
             quota = QuotaKeeper(self.github, self._sessions(), Brake(8), stored.quotas, clock)
             reports = AccountReports(stored.quotas, stored.usage)
-            usage = Usage(self._door, stored.usage, make_admission(clock), quota, reports, clock)
+            usage = Usage(
+                self._door,
+                stored.usage,
+                make_admission(clock),
+                quota,
+                reports,
+                clock,
+                may_capture=lambda: self.may_capture,
+            )
             keeping = asyncio.get_running_loop().create_task(quota.run())
             replies: list[Reply] = []
             for pause in pauses:
@@ -120,7 +129,7 @@ def test_a_client_sees_its_own_usage_and_no_others(
     clock.advance(1)
     reply = account.usage(client.secret)
     assert reply.status == 200
-    assert reply.json.keys() == {"since", "until", "total", "limits"}
+    assert reply.json.keys() == {"since", "until", "total", "limits", "capture"}
     total = reply.json["total"]
     assert (total["requests"], total["errors"], total["input_tokens"], total["output_tokens"], total["credits"]) == (
         1,
@@ -133,6 +142,22 @@ def test_a_client_sees_its_own_usage_and_no_others(
     assert reply.headers is not None
     assert reply.headers["cache-control"] == "no-store"
     assert b"octocat" not in reply.body
+
+
+@pytest.mark.parametrize("is_admin", [False, True])
+def test_who_is_captured_is_told_until_when_and_why(
+    account: Account, stored: Stored, clock: FakeClock, client: IssuedKey, admin: IssuedKey, *, is_admin: bool
+) -> None:
+    issued = admin if is_admin else client
+    assert account.usage(issued.secret).json["capture"] is None
+    stored.keys.start_capture(issued.key.id, "slow answers", 60, actor="test")
+    until = (clock.now() + timedelta(seconds=60)).isoformat(timespec="seconds")
+    assert account.usage(issued.secret).json["capture"] == {"until": until, "reason": "slow answers"}
+    account.may_capture = False
+    assert account.usage(issued.secret).json["capture"] is None
+    account.may_capture = True
+    clock.advance(60)
+    assert account.usage(issued.secret).json["capture"] is None
 
 
 def test_a_new_client_has_used_nothing(account: Account, client: IssuedKey) -> None:

@@ -5,29 +5,35 @@ import hashlib
 import json
 import threading
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from copilot_api.api.config import MAX_CONFIG_BYTES, ConfigApi, ConfigSource, ConfigWriter
+from copilot_api.api.admin_endpoint import AdminEndpoint
+from copilot_api.api.admin_services import list_config_acts
+from copilot_api.api.config import ConfigApi, ConfigSource, ConfigWriter
 from copilot_api.api.door import Door
-from copilot_api.api.http_exchange import Receive, Scope, Send
-from copilot_api.api.routes import Endpoints, Router
+from copilot_api.api.operations.config import MAX_CONFIG_BYTES
+from copilot_api.audit.models import Origin
 from copilot_api.config.loader import ConfigInvalid, parse_config
-from copilot_api.config.schema import ConfigFile
+from copilot_api.config.schema import ConfigFile, json_schema
 from copilot_api.config.settings import Exposure, ModelAlias, Settings
+from copilot_api.config.store import ConfigVersionNotFound, Version
 from copilot_api.errors import BadRequest, CatalogUnavailable, StorageUnavailable
 from copilot_api.gateway.impact import ImpactQuery
 from copilot_api.keys.service import IssuedKey
 from copilot_api.upstream.catalog import Catalog
 from copilot_api.usage.models import Cause, UsageEvent
+from tests.api.admin_router import make_admin_router
 from tests.api.wire import Reply, ask
 from tests.fakes import FakeClock
 from tests.gateway.calls import make_model
 from tests.stored import Stored
 
 PATH = Path("/data/config.json")
+AT = datetime(2026, 7, 1, tzinfo=UTC)
 CONFIG, PREVIEW = "/admin/api/config", "/admin/api/config/preview"
 CATALOG = Catalog([make_model("gpt-4.1"), make_model("gpt-5-mini")])
 
@@ -72,10 +78,32 @@ class Writer:
 
     content: bytes = b"{}"
     written_by: list[str] = field(default_factory=list)
+    origins: list[Origin] = field(default_factory=list)
     failure: Exception | None = None
     written_in: list[threading.Thread] = field(default_factory=list)
+    versions: dict[str, bytes] = field(default_factory=dict)
+    """Those that were replaced, newest first."""
+    details: list[dict[str, object] | None] = field(default_factory=list)
 
-    def replace(self, content: bytes, expected: str | None, actor: str) -> str:
+    def read(self) -> tuple[bytes | None, str]:
+        return self.content, hash_of(self.content)
+
+    def history(self) -> list[Version]:
+        return [Version(name, AT, hash_of(content), len(content)) for name, content in self.versions.items()]
+
+    def read_version(self, version_id: str) -> bytes:
+        if version_id not in self.versions:
+            raise ConfigVersionNotFound("there is no such version")
+        return self.versions[version_id]
+
+    def replace(
+        self,
+        content: bytes,
+        expected: str | None,
+        actor: str,
+        origin: Origin,
+        detail: dict[str, object] | None = None,
+    ) -> str:
         self.written_in.append(threading.current_thread())
         if self.failure is not None:
             raise self.failure
@@ -83,6 +111,8 @@ class Writer:
             raise BadRequest("config.json was changed by somebody else in the meantime", status=409)
         self.content = content
         self.written_by.append(actor)
+        self.origins.append(origin)
+        self.details.append(detail)
         return hash_of(content)
 
 
@@ -94,9 +124,9 @@ class Api:
         self.secret = secret
         self.catalog: Catalog | None = CATALOG
         query = ImpactQuery(stored.keys, stored.usage)
-        api = ConfigApi(door, self.source, self.writer, query, self._find_catalog, clock)
-        names = dict.fromkeys(Endpoints.__dataclass_fields__, _nowhere)
-        self.router = Router(Endpoints(**{**names, "config": api.config, "config_preview": api.preview}))
+        api = ConfigApi(self.source, self.writer, query, self._find_catalog, clock)
+        acts = list_config_acts(api)
+        self.router = make_admin_router({name: AdminEndpoint(door, clock, act) for name, act in acts.items()})
 
     async def _find_catalog(self) -> Catalog:
         if self.catalog is None:
@@ -115,10 +145,6 @@ class Api:
     def preview(self, config: Any) -> Reply:
         body = config if isinstance(config, bytes) else json.dumps(config).encode()
         return self.call(PREVIEW, "POST", body)
-
-
-async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:
-    raise NotImplementedError
 
 
 @pytest.fixture
@@ -168,7 +194,7 @@ def test_without_authentication_an_admin_key_is_needed_all_the_same(
 
 
 @pytest.mark.parametrize(
-    ("path", "allowed"), [(CONFIG, "GET, PUT"), (CONFIG + "/", "GET, PUT"), (PREVIEW, "POST")]
+    ("path", "allowed"), [(CONFIG, "GET, PUT, PATCH"), (CONFIG + "/", "GET, PUT, PATCH"), (PREVIEW, "POST")]
 )  # fmt: skip
 @pytest.mark.parametrize("method", ["GET", "PUT", "POST", "DELETE", "PATCH", "HEAD", "OPTIONS"])
 def test_another_method_is_refused_with_those_allowed(api: Api, path: str, allowed: str, method: str) -> None:
@@ -191,10 +217,8 @@ def test_no_cache_keeps_an_answer_or_an_error(api: Api) -> None:
 
 
 def test_a_gateway_without_a_file_has_none_of_it() -> None:
-    fields = Endpoints.__dataclass_fields__
-    names = dict.fromkeys([name for name in fields if not name.startswith("config")], _nowhere)
     for path, method in EVERY:
-        reply = asyncio.run(ask(Router(Endpoints(**names)), path, method=method))
+        reply = asyncio.run(ask(make_admin_router({}), path, method=method))
         assert (reply.status, code_of(reply)) == (404, "route_not_found")
 
 
@@ -232,6 +256,15 @@ def test_a_configuration_is_put_in_place_of_the_one_that_it_names(api: Api, admi
     assert (reply.status, reply.json) == (200, {"hash": hash_of(content)})
     assert api.writer.content == content, "byte for byte"
     assert api.writer.written_by == [admin.key.id]
+
+
+def test_a_change_is_on_record_with_where_it_came_from_and_the_id_of_its_answer(api: Api) -> None:
+    reply = api.call(CONFIG, "PUT", b"{}", if_match="*", user_agent="ci/1.0 " + "x" * 300)
+    assert reply.headers is not None
+    (origin,) = api.writer.origins
+    assert (origin.address, origin.request_id) == ("192.0.2.1", reply.headers["x-request-id"])
+    assert origin.user_agent is not None
+    assert origin.user_agent.startswith("ci/1.0 x")
 
 
 def test_a_change_on_top_of_another_version_is_a_conflict(api: Api) -> None:
@@ -348,3 +381,88 @@ def test_without_a_catalog_there_is_no_preview_yet(api: Api) -> None:
     assert (reply.status, code_of(reply)) == (503, "catalog_unavailable")
     assert reply.headers is not None
     assert reply.headers["retry-after"] == "2"
+
+
+# Single fields, versions, and a verdict -----------------------------------------------------------------------------
+
+
+def test_single_fields_are_changed_and_all_else_stays_as_it_is_written(api: Api) -> None:
+    api.writer.content = api.source.content = b'{\n  "version": 1,\n  "limits": {"max_body_mb": 5}\n}\n'
+    change = {"set": {"limits.max_body_mb": 7, "models.fast.upstream": "gpt-5-mini"}, "unset": ["version"]}
+    reply = api.call(CONFIG, "PATCH", json.dumps(change).encode(), if_match="*")
+    assert reply.status == 200
+    assert json.loads(api.writer.content) == {
+        "limits": {"max_body_mb": 7},
+        "models": {"fast": {"upstream": "gpt-5-mini"}},
+    }
+    assert reply.json == {
+        "hash": hash_of(api.writer.content),
+        "changed": ["version", "limits.max_body_mb", "models.fast.upstream"],
+    }
+    assert api.writer.origins[-1].request_id == (reply.headers or {})["x-request-id"]
+
+
+def test_a_change_that_changes_nothing_writes_nothing(api: Api) -> None:
+    api.writer.content = b'{"limits": {"max_body_mb": 5}}'
+    reply = api.call(CONFIG, "PATCH", b'{"set": {"limits.max_body_mb": 5}}', if_match="*")
+    assert reply.json == {"hash": hash_of(api.writer.content), "changed": []}
+    assert api.writer.written_by == []
+
+
+@pytest.mark.parametrize(
+    ("body", "match", "status"),
+    [
+        ({"set": {"limits.nothing": 5}}, "*", 400),
+        ({"unset": ["nothing"]}, "*", 400),
+        ({"sets": {}}, "*", 400),
+        ({"set": {"limits.max_body_mb": "large"}}, "*", 422),
+        ({"set": {"models.bad.upstream": "x"}}, "*", 422),
+        ({"set": {}}, '"0000"', 409),
+        ({"set": {}}, None, 428),
+    ],
+)
+def test_a_change_that_cannot_be_leaves_the_file(api: Api, body: Any, match: str | None, status: int) -> None:
+    headers = {} if match is None else {"if_match": match}
+    assert api.call(CONFIG, "PATCH", json.dumps(body).encode(), **headers).status == status
+    assert (api.writer.content, api.writer.written_by) == (b"{}", [])
+
+
+def test_a_file_that_is_none_cannot_be_changed_by_a_field(api: Api) -> None:
+    api.writer.content = b"{"
+    assert api.call(CONFIG, "PATCH", b'{"set": {"version": 1}}', if_match="*").status == 422
+
+
+def test_versions_say_what_replaced_them_changed(api: Api) -> None:
+    api.writer.content = b'{"version": 1, "exposure": "listed"}'
+    api.writer.versions = {"b": b'{"version": 1}', "a": b"{}"}
+    versions = api.call(f"{CONFIG}/history").json["versions"]
+    assert [(version["id"], version["changed"]) for version in versions] == [("b", ["exposure"]), ("a", ["version"])]
+    shown = api.call(f"{CONFIG}/history/b").json
+    assert shown == {"id": "b", "hash": hash_of(b'{"version": 1}'), "content": '{"version": 1}'}
+    assert code_of(api.call(f"{CONFIG}/history/c")) == "config_version_not_found"
+
+
+def test_a_version_is_put_back_as_a_change_of_its_own(api: Api) -> None:
+    api.writer.content, api.writer.versions = b'{"exposure": "listed"}', {"a": b"{}", "b": b'{"models": {"bad": {}}}'}
+    assert api.call(f"{CONFIG}/rollback", "POST", b'{"version": "b"}').status == 422
+    assert api.call(f"{CONFIG}/rollback", "POST", b'{"version": "x"}').status == 404
+    reply = api.call(f"{CONFIG}/rollback", "POST", b'{"version": "a"}')
+    assert (reply.json, api.writer.content) == ({"hash": hash_of(b"{}"), "changed": ["exposure"]}, b"{}")
+    assert api.writer.details == [{"rollback": "a"}]
+
+
+@pytest.mark.parametrize(
+    ("content", "paths", "problem"),
+    [(b"{}", [], None), (b'{"verson": 1}', ["$.verson"], None), (b"{", [""], None), (b'{"models":{"bad":{}}}', [], "no")],
+)  # fmt: skip
+def test_a_file_is_judged_without_being_used(api: Api, content: bytes, paths: list[str], problem: str | None) -> None:
+    reply = api.call(f"{CONFIG}/validate", "POST", content)
+    verdict = reply.json
+    assert (reply.status, verdict["valid"]) == (200, not paths and problem is None)
+    assert [mistake["path"] for mistake in verdict["mistakes"]] == paths
+    assert (problem or "") in (verdict["problem"] or "")
+    assert api.writer.written_by == []
+
+
+def test_the_schema_is_the_one_that_editors_get(api: Api) -> None:
+    assert api.call(f"{CONFIG}/schema").json == json.loads(json.dumps(json_schema()))

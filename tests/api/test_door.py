@@ -22,7 +22,7 @@ def coming(given: dict[str, str] | None = None, peer: str | None = "127.0.0.1", 
         (name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in {**named, **(given or {})}.items()
     ]
     client = None if peer is None else (peer, 51234)
-    return {"headers": pairs, "query_string": b"", "path": "/v1/models", "client": client}
+    return {"headers": pairs, "query_string": b"", "path": "/v1/models", "client": client, "state": {}}
 
 
 def enter(door: Door, given: dict[str, str] | None = None, *, admin: bool = False, **named: str) -> ApiKey:

@@ -11,6 +11,9 @@ from copilot_api.api.door import Door
 from copilot_api.api.endpoint import Endpoint, HttpAnswer
 from copilot_api.api.http_protocol import BODY_SILENCE_SECONDS
 from copilot_api.api.intake import IntakeLimits
+from copilot_api.capture.capturing import Capturing
+from copilot_api.capture.raw import RawLeg, RawTrace
+from copilot_api.capture.recorder import CapturedCall, Captures
 from copilot_api.errors import BadRequest, GatewayError, RateLimited, UpstreamCut, UpstreamFailed
 from copilot_api.gateway.call import Answer, Call
 from copilot_api.gateway.exchange import Gateway
@@ -24,7 +27,9 @@ from copilot_api.protocols.chat.stream import ChatStream
 from copilot_api.usage.models import Cause, UsageEvent
 from copilot_api.usage.recorder import UsageRecorder
 from tests.api.wire import Reply, Wire, ask, get, post
+from tests.capture.raws import Sink, make_raw
 from tests.fakes import FakeClock
+from tests.stored import Stored
 
 KEEP_ALIVE = b": keep-alive\n\n"
 EVENTS = b"text/event-stream; charset=utf-8"
@@ -45,6 +50,27 @@ class Ledger:
         self.ended.append(event)
 
 
+class Copies:
+    """Captures that stay here, raw."""
+
+    def __init__(self) -> None:
+        self.sink: Sink | None = None
+        self.begun: list[Capturing] = []
+
+    def begin(self, call: CapturedCall, method: str, target: str, headers: Any) -> Capturing:
+        self.sink = self.sink or Sink()
+        leg = RawLeg(method=method, target=target, headers=headers)
+        self.begun.append(Capturing(self.sink, make_raw(request_id=call.request_id, client_request=leg), 1000.0))
+        return self.begun[-1]
+
+    @property
+    def trace(self) -> RawTrace:
+        """The one that is complete."""
+        assert self.sink is not None
+        [capturing] = self.sink.complete
+        return asyncio.run(capturing.seal())
+
+
 class Bench:
     """An endpoint whose gateway does what the test says."""
 
@@ -58,6 +84,7 @@ class Bench:
         is_traced: bool = False,
     ) -> None:
         self.ledger = Ledger()
+        self.copies = Copies()
         self.observed: list[Observation] = []
         settlement = Settlement(cast("UsageRecorder", self.ledger), clock, self.observed.append)
 
@@ -75,6 +102,7 @@ class Bench:
             clock,
             self.observed.append,
             limits=IntakeLimits(max_body_bytes),
+            captures=cast("Captures", self.copies),
             is_traced=is_traced,
         )
 
@@ -391,3 +419,87 @@ def test_an_answer_is_the_same_with_and_without_an_exchange(
         wire.lose()
 
     asyncio.run(test())
+
+
+# Captured calls -----------------------------------------------------------------------------------------------------
+
+
+def captured(stored: Stored, client: IssuedKey) -> None:
+    """From now on."""
+    stored.keys.start_capture(client.key.id, "a test", 60, actor="test")
+
+
+def test_a_call_that_is_not_captured_never_asks_whether_it_could_be(
+    door: Door, clock: FakeClock, client: IssuedKey
+) -> None:
+    async def exchanging(call: Call, key: ApiKey, record: Record, answer: Answer) -> None:
+        assert call.tap is None
+        await answer.send_whole(b"{}")
+
+    bench = Bench(door, clock, exchanging)
+    reply = bench.call(client.secret)
+    assert reply.headers is not None
+    assert "x-capi-capture" not in reply.headers
+    assert bench.copies.begun == []
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_a_captured_call_is_told_and_copied_as_it_was_sent(
+    door: Door, clock: FakeClock, client: IssuedKey, stored: Stored, *, is_streamed: bool
+) -> None:
+    captured(stored, client)
+
+    async def exchanging(call: Call, key: ApiKey, record: Record, answer: Answer) -> None:
+        body = await call.read_body()
+        if is_streamed:
+            answer.begin(STREAM, EVENTS)
+            await answer.write(body)
+            await answer.end(b"data: [DONE]\n\n")
+        else:
+            await answer.send_whole(body)
+
+    bench = Bench(door, clock, exchanging)
+    reply = bench.call(client.secret, b"data: 1\n\n")
+    assert reply.headers is not None
+    assert reply.headers["x-capi-capture"] == "on"
+    trace = bench.copies.trace
+    assert (trace.client_request.body, trace.cause) == (b"data: 1\n\n", "ok")
+    assert trace.client_answer is not None
+    assert trace.client_answer.body == reply.body
+    assert len(trace.client_answer.timeline) == (2 if is_streamed else 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "cause"),
+    [
+        (UpstreamFailed("no"), 502, "upstream_error"),
+        (RateLimited("no"), 429, "rate_limited"),
+        (RuntimeError("a defect"), 500, "internal"),
+    ],
+)
+def test_errors_are_told_and_copied_too(
+    door: Door, clock: FakeClock, client: IssuedKey, stored: Stored, error: Exception, status: int, cause: str
+) -> None:
+    captured(stored, client)
+
+    async def exchanging(call: Call, key: ApiKey, record: Record, answer: Answer) -> None:
+        raise error
+
+    bench = Bench(door, clock, exchanging)
+    reply = bench.call(client.secret)
+    assert reply.headers is not None
+    assert (reply.status, reply.headers["x-capi-capture"]) == (status, "on")
+    trace = bench.copies.trace
+    assert (trace.status, trace.cause) == (status, cause)
+    assert trace.client_answer is not None
+    assert (trace.client_answer.status, trace.client_answer.body) == (status, reply.body)
+
+
+def test_a_caller_that_is_not_known_is_neither_captured_nor_told(door: Door, clock: FakeClock) -> None:
+    async def exchanging(call: Call, key: ApiKey, record: Record, answer: Answer) -> None:
+        raise AssertionError
+
+    bench = Bench(door, clock, exchanging)
+    reply = bench.call("sk-cap-none", x_capi_debug="1")
+    assert reply.headers is not None
+    assert (reply.status, "x-capi-capture" in reply.headers, bench.copies.begun) == (401, False, [])

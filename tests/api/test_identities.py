@@ -7,18 +7,21 @@ from typing import Any
 import pytest
 
 from copilot_api.admission.in_flight import Slots
+from copilot_api.api.admin_endpoint import AdminEndpoint, Asked
 from copilot_api.api.door import Door
 from copilot_api.api.identities import Identities
-from copilot_api.api.responses import answering_errors
+from copilot_api.api.operations.account import IdentityList, Resumed
+from copilot_api.audit.models import Action, AuditEvent, Origin
 from copilot_api.errors import AccountFlagged, UpstreamFailed, UpstreamRateLimited
 from copilot_api.keys.service import IssuedKey
 from copilot_api.upstream.auth import CopilotSessions
 from copilot_api.upstream.brake import Brake, Stop
 from copilot_api.upstream.github import CopilotToken, GitHub
 from copilot_api.upstream.hosts import Hosts
-from copilot_api.upstream.identities import CredentialSource, Identity
+from copilot_api.upstream.identities import CredentialSource, Identity, IdentityNotFound
 from copilot_api.upstream.quota_keeper import QuotaKeeper
 from copilot_api.usage.credit_reports import AccountReports
+from tests.api.admin_router import make_admin_router
 from tests.api.wire import Reply, ask
 from tests.fakes import FakeClock
 from tests.stored import Stored
@@ -67,12 +70,18 @@ class Site:
             quota = QuotaKeeper(self.github, sessions, self.brake, self.stored.quotas, self.clock)
             reports = AccountReports(self.stored.quotas, self.stored.usage)
             slots = Slots(self.brake, self.clock)
-            endpoint = Identities(self.door, sessions, quota, reports, slots, self.clock)
+            identities = Identities(sessions, quota, reports, slots, self.stored.stops, self.clock)
+
+            async def list_all(_asked: Asked) -> IdentityList:
+                return await identities.list_all()
+
+            endpoint = AdminEndpoint(self.door, self.clock, list_all)
             loop = asyncio.get_running_loop()
             tasks = [loop.create_task(sessions.run()), loop.create_task(quota.run())]
             await asyncio.sleep(0.02)
             headers = {} if secret is None else {"authorization": f"Bearer {secret}"}
-            reply = await ask(answering_errors(endpoint), "/admin/api/identities", headers=headers)
+            router = make_admin_router({"list_identities": endpoint})
+            reply = await ask(router, "/admin/api/identities", headers=headers)
             for task in tasks:
                 task.cancel()
             return reply
@@ -163,3 +172,25 @@ def test_a_stopped_identity_shows_since_when_and_why(site: Site, clock: FakeCloc
     site.brake.stop = Stop(clock.now(), AccountFlagged("suspicious activity").message)
     brake = site.only(admin)["brake"]
     assert (brake["stopped_at"], brake["stop_reason"]) == ("2026-07-01T12:00:00+00:00", "suspicious activity")
+
+
+def test_a_stopped_identity_is_resumed_on_record_and_one_that_is_not_stays_so(
+    stored: Stored, clock: FakeClock, admin: IssuedKey
+) -> None:
+    stopped = AuditEvent("gateway", Action.IDENTITY_STOPPED, "default")
+    stored.stops.add_stop("default", Stop(clock.now(), "suspicious"), stopped)
+
+    async def resume(identity: str) -> Resumed:
+        sessions = CopilotSessions(StubGitHub(), None, clock)
+        quota = QuotaKeeper(StubGitHub(), sessions, Brake(8), stored.quotas, clock)
+        reports, slots = AccountReports(stored.quotas, stored.usage), Slots(Brake(8), clock)
+        identities = Identities(sessions, quota, reports, slots, stored.stops, clock)
+        return await identities.resume(identity, admin.key.id, Origin("192.0.2.1", "ci/1.0", "req_1"))
+
+    first, again = asyncio.run(resume("default")), asyncio.run(resume("default"))
+    assert (first.was_stopped, first.reason, again.was_stopped) == (True, "suspicious", False)
+    assert stored.stops.find_stop("default") is None
+    line = stored.audit.list_events(limit=1)[0]
+    assert (line.action, line.actor, line.request_id) == ("identity.resumed", admin.key.id, "req_1")
+    with pytest.raises(IdentityNotFound):
+        asyncio.run(resume("other"))

@@ -391,3 +391,32 @@ def test_a_piece_of_a_file_that_is_hard_to_find_holds_up_no_page(site: Site) -> 
         await page.settle()
 
     run(test)
+
+
+@pytest.mark.usefixtures("events")
+@pytest.mark.parametrize(
+    ("path", "query", "file"),
+    [
+        ("/admin/api/events", {"format": "csv", "q": "status:>=200", "since": "3d"}, "events.csv"),
+        ("/admin/api/events", {"format": "ndjson"}, "events.ndjson"),
+    ],
+)
+def test_whoever_takes_the_ledger_away_as_a_file_is_on_record(
+    site: Site, admin: IssuedKey, path: str, query: dict[str, str], file: str
+) -> None:
+    reply = site.ask(path, urlencode(query).encode())
+    assert reply.status == 200
+    line = site.stored.audit.list_events(limit=1)[0]
+    assert (line.action, line.actor, line.target) == ("usage.exported", admin.key.id, "usage")
+    assert line.detail == {"file": file, **query}
+    assert line.request_id == (reply.headers or {})["x-request-id"]
+
+
+@pytest.mark.usefixtures("events")
+def test_what_cannot_be_put_on_record_is_not_handed_out_and_a_page_is_no_file(site: Site) -> None:
+    lines = len(site.stored.audit.list_events())
+    assert site.ask("/admin/api/events").status == 200
+    assert len(site.stored.audit.list_events()) == lines
+    site.stored.directory.audit.rename(site.stored.directory.path / "away")
+    site.stored.directory.audit.mkdir()
+    assert site.ask("/admin/api/events", format="csv").status == 503

@@ -61,18 +61,21 @@ def test_the_probes_are_found(router: Router, path: str, name: str, method: str)
     assert call(router, path).json["endpoint"] == name
 
 
-@pytest.mark.parametrize("slash", ["", "/"])
 @pytest.mark.parametrize(
     ("path", "name"),
     [
-        ("/admin/api/usage", "ledger_usage"), ("/admin/api/usage/waste", "ledger_waste"), ("/admin/api/events", "ledger_events"),
-        ("/admin/api/identities", "identities"),
+        ("/admin/api", "admin_api"), ("/admin/api/", "admin_api"), ("/admin/api/keys", "admin_api"), ("/admin/api/x/y", "admin_api"),
+        ("/admin/traces/2026-07-01.jsonl", "admin_api"), ("/admin", "pages"), ("/admin/", "pages"), ("/admin/apis", "pages"),
+        ("/admin/traces/2026-07-01", "pages"), ("/admin/keys", "pages"),
     ],
 )  # fmt: skip
-def test_what_admins_ask_has_one_url_and_no_version(router: Router, path: str, name: str, slash: str) -> None:
-    assert call(router, path + slash).json["endpoint"] == name
+def test_what_is_below_admin_is_for_pages_or_for_programs_and_has_no_version(
+    router: Router, path: str, name: str
+) -> None:
+    for method in ("GET", "POST", "DELETE", "TRACE"):
+        assert call(router, path, method).json["endpoint"] == name
     assert call(router, f"/v1{path}").status == 404
-    assert call(router, path, "POST").status == call(router, path, "HEAD").status == 405
+    assert call(router, "/administrator").status == 404
 
 
 @pytest.mark.parametrize("prefix", ["", "/v1", "/v1/v1"])
@@ -116,7 +119,7 @@ def test_another_method_is_refused_with_those_allowed(router: Router, path: str,
     [
         "", "//", "/v1/", "/v1", "/V1/models", "/v2/models", "/v1/v1/v1/models", "/models2", "/model", "/v1models", "//models", "/v1//models",
         "/chat", "/chat/completions/x", "/embeddings/x", "/usage/x", "/token/x", "/healthz/x", "/v1/healthz", "/../models", "/v1/../models",
-        "/v1/responses/resp_1", "/_sim/stats", "/admin", "*", "/\x00", "/é", "/" + "x" * 100_000, "/models\n",
+        "/v1/responses/resp_1", "/_sim/stats", "/administrator", "*", "/\x00", "/é", "/" + "x" * 100_000, "/models\n",
     ],
 )  # fmt: skip
 def test_what_is_no_url_of_ours_is_not_found(router: Router, path: str) -> None:
@@ -174,3 +177,33 @@ def test_what_gemini_has_and_we_have_not_is_an_error_in_its_envelope(router: Rou
 def test_pitfall_111_a_base_url_with_v1_in_it_reaches_messages(router: Router) -> None:
     assert call(router, "/v1/v1/messages", "POST").json["endpoint"] == "messages"
     assert call(router, "/messages", "POST").json["endpoint"] == "messages"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/admin",
+        "/admin/",
+        "/admin/keys/x",
+        "/admin/traces",
+        "/admin/traces/req_1",
+        "/admin/apis",
+        "/admin/static/x/y.js",
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
+def test_what_is_for_people_goes_to_the_pages(router: Router, path: str, method: str) -> None:
+    """They say themselves what there is, so that even what is not there looks like one of them."""
+    assert call(router, path, method).json["endpoint"] == "pages"
+
+
+@pytest.mark.parametrize("path", ["/admin/api", "/admin/api/sessions/ses_x", "/admin/traces/2026-07-01.jsonl"])
+def test_what_is_for_programs_does_not(router: Router, path: str) -> None:
+    assert call(router, path, "DELETE").json["endpoint"] == "admin_api"
+
+
+@pytest.mark.parametrize("path", ["/admin", "/admin/api/sessions", "/admin/api/none", "/admin/api"])
+def test_every_answer_under_admin_is_kept_from_frames_and_caches(router: Router, path: str) -> None:
+    headers = call(router, path).headers or {}
+    assert (headers["x-frame-options"], headers["cache-control"]) == ("DENY", "no-store")
+    assert "x-frame-options" not in (call(router, "/v1/models").headers or {})

@@ -63,6 +63,9 @@ class FakeTransport(asyncio.Transport):
             self.is_closed = True
             asyncio.get_running_loop().call_soon(self.wire.lose)
 
+    def abort(self) -> None:
+        self.close()
+
     def is_closing(self) -> bool:
         return self.is_closed
 

@@ -17,7 +17,6 @@ import pytest
 from copilot_api.audit.models import Action, AuditEvent
 from copilot_api.cli import doctor
 from copilot_api.cli.doctor_ledger import State
-from copilot_api.config.schema import list_settings
 from copilot_api.simulator.replies import load_document
 from copilot_api.storage.catalogs import SqlCatalogRepository
 from copilot_api.upstream.brake import Stop
@@ -27,7 +26,7 @@ from tests.ledgers import random_events
 from tests.stored import Stored
 
 CHECKS = [
-    "directory", "disk", "config.json", "database", "ledger", "identity", "catalog", "aliases", "credential", "GitHub API",
+    "directory", "disk", "config.json", "database", "audit", "ledger", "identity", "catalog", "aliases", "credential", "GitHub API",
     "Copilot token", "Copilot API", "clock", "port",
 ]  # fmt: skip
 NOW = datetime.now(UTC)
@@ -44,6 +43,7 @@ def well(simulator: Simulator, gateway: Stored, monkeypatch: pytest.MonkeyPatch)
     token.touch(0o600)
     token.write_text(GITHUB_TOKEN)
     SqlCatalogRepository(gateway.database).record(load_document("models.json")["data"], NOW, [])
+    gateway.keys.ensure_admin_key(actor="local:me")
     simulator.reset()
     yield gateway
     simulator.reset()
@@ -163,19 +163,6 @@ def test_a_configuration_that_cannot_be_used_is_a_failure_and_the_rest_is_looked
     assert found["config.json"]["state"] == "failed"
     assert str(well.directory.config) in found["config.json"]["detail"]
     assert states(found, "config.json") == {"ok"}
-
-
-def test_a_setting_that_has_no_effect_in_this_version_is_a_warning(examine: Examine, well: Stored) -> None:
-    pending = next((setting for setting in list_settings() if setting.is_pending and setting.default == "false"), None)
-    if pending is None:
-        pytest.skip("this version obeys all of them")
-    value: Any = True
-    for name in reversed(pending.path.split(".")):
-        value = {name: value}
-    well.directory.config.touch(0o600)
-    well.directory.config.write_text(json.dumps(value))
-    found = examine()["config.json"]
-    assert (found["state"], pending.path in found["detail"]) == ("warning", True)
 
 
 @pytest.mark.usefixtures("well")

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from copilot_api.cli.key_views import COLUMNS, render_fields, render_key, render_row
+from copilot_api.cli.key_views import COLUMNS, render_fields, render_row
 from copilot_api.config.budgets import parse_budget
-from copilot_api.keys.models import ApiKey, KeyPolicy, Tier
+from copilot_api.keys.documents import render_key
+from copilot_api.keys.models import ApiKey, CaptureOrder, KeyPolicy, Tier
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 BARE = ApiKey("key_a", "ci", Tier.CLIENT, "sk-cap-abcde", NOW)
@@ -52,7 +53,25 @@ def test_json_has_every_field_also_of_a_key_without_limits() -> None:
         "expires_at": None,
         "revoked_at": None,
         "last_used_at": None,
+        "capture": None,
     }
+
+
+def test_a_key_that_is_captured_says_so_in_every_view_until_it_is_over() -> None:
+    order = CaptureOrder("slow answers", "local:me", NOW, NOW + timedelta(hours=1))
+    key = replace(BARE, capture=order)
+    assert render_key(key, NOW)["capture"] == {
+        "reason": "slow answers",
+        "by": "local:me",
+        "since": "2026-07-01T12:00:00+00:00",
+        "until": "2026-07-01T13:00:00+00:00",
+    }
+    assert render_fields(key, NOW)["captured"] == "until 2026-07-01 13:00:00 UTC, by local:me: slow answers"
+    assert dict(zip(COLUMNS, render_row(key, NOW), strict=True))["status"] == "valid, captured"
+    over = NOW + timedelta(hours=1)
+    assert render_key(key, over)["capture"] is None
+    assert render_fields(key, over)["captured"] is None
+    assert dict(zip(COLUMNS, render_row(key, over), strict=True))["status"] == "valid"
 
 
 def test_json_of_a_key_with_all_of_them() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from copilot_api.audit.log import verify
+from copilot_api.audit.verify import find_problems
 from copilot_api.clock import SystemClock
 from copilot_api.errors import Unauthorized
 from copilot_api.keys.models import ApiKey
@@ -273,7 +273,7 @@ def test_every_change_is_on_record(cli: Cli, home: Path) -> None:
     cli("keys", "update", "ci", "--rpm", "5")
     cli("keys", "rotate", "ci")
     cli("keys", "revoke", "ci")
-    assert verify(home / "audit.jsonl") == []
+    assert find_problems(home / "audit.jsonl") == []
     lines = [json.loads(line) for line in (home / "audit.jsonl").read_text().splitlines()]
     assert [line["action"] for line in lines] == ["key.issued", "key.updated", "key.rotated", "key.revoked"]
     assert all(line["actor"].startswith("local:") for line in lines)

@@ -18,10 +18,8 @@ from copilot_api.config.schema import (
     ConfigFile,
     Features,
     ModelEntry,
-    Retention,
     in_words,
     json_schema,
-    list_pending,
     list_settings,
     root_type,
 )
@@ -42,10 +40,12 @@ def parse(document: Any) -> ConfigFile:
     return parse_config(json.dumps(document).encode(), "config.json")
 
 
-def test_the_file_of_the_product_description_says_the_defaults() -> None:
+def test_the_file_of_the_product_description_says_the_defaults_but_for_captures() -> None:
+    """Those are off until an admin asks for one, whatever `features.debug` says: false forbids it (ADR 16)."""
     config = parse_config(PRODUCT.encode(), "config.json")
-    assert config == ConfigFile(models={"fast": ModelEntry(upstream="gpt-5-mini", fallback=["gpt-4.1"])})
-    assert list_pending(config) == []
+    models = {"fast": ModelEntry(upstream="gpt-5-mini", fallback=["gpt-4.1"])}
+    assert config == ConfigFile(models=models, features=Features(debug=False))
+    assert Features().debug
 
 
 def test_the_defaults_are_their_own_everywhere() -> None:
@@ -117,27 +117,6 @@ def test_a_receiver_is_nothing_else_and_no_place_for_credentials(endpoint: str) 
     with pytest.raises(ConfigInvalid, match="without credentials"):
         parse({"opentelemetry": {"endpoint": endpoint}})
     assert not jsonschema.Draft202012Validator(json_schema()).is_valid({"opentelemetry": {"endpoint": endpoint}})
-
-
-# Without effect -------------------------------------------------------------------------------------------------------
-
-
-def test_what_has_no_effect_yet_says_so() -> None:
-    for setting in list_settings():
-        assert setting.is_pending == ("no effect in this version" in setting.description), setting.path
-    assert [setting.path for setting in list_settings() if setting.is_pending]
-
-
-def test_it_is_named_only_where_the_file_asks_for_something() -> None:
-    assert list_pending(ConfigFile()) == []
-    assert list_pending(parse({"features": {"webui": True}, "retention": {"events_days": 90}})) == []
-    for setting in list_settings():
-        if setting.is_pending:
-            group, name = setting.path.split(".")
-            value = {"true": False, "false": True}.get(setting.default, 5)
-            assert list_pending(parse({group: {name: value}})) == [setting.path]
-    features = Features(auth=False, webui=False)
-    assert "features.auth" not in list_pending(ConfigFile(features=features, retention=Retention(audit_days=1)))
 
 
 # The JSON Schema ------------------------------------------------------------------------------------------------------

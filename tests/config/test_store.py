@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from copilot_api.audit.log import AuditLog, verify
+from copilot_api.audit.log import AuditLog
+from copilot_api.audit.verify import find_problems
 from copilot_api.clock import SystemClock
 from copilot_api.config.loader import ConfigInvalid
 from copilot_api.config.paths import DataDirectory, DataDirectoryUnusable
@@ -80,7 +81,7 @@ class Place:
 
     def leftovers(self) -> list[Path]:
         """Files that nobody should leave behind."""
-        known = {"config.json", "config.json.lock", "config.history", "audit.jsonl"}
+        known = {"config.json", "config.json.lock", "config.history", "audit.jsonl", "audit.head", "audit.lock"}
         version = re.compile(r"\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{12}\.json")
         history = self.directory.config_history
         extra = [path for path in self.directory.path.iterdir() if path.name not in known]
@@ -264,6 +265,30 @@ def test_what_changed_is_named_and_not_shown(old: bytes | None, new: bytes, chan
     assert changed_paths(old, new) == changed
 
 
+# Erasing --------------------------------------------------------------------------------------------------------------
+
+
+def test_former_versions_become_others_or_go_and_the_order_stays(place: Place) -> None:
+    contents = [json.dumps({"version": 1, "limits": {"max_body_mb": n}}).encode() for n in (1, 2, 3, 4)]
+    for before, content in zip([None, *contents], contents, strict=False):
+        place.replace(content, before)
+    at = [version.at for version in place.store.history()]
+
+    def edit(content: bytes) -> bytes | None:
+        return {contents[0]: b"{}", contents[1]: None}.get(content, content)
+
+    assert place.store.rewrite_history(edit) == (1, 1)
+    assert place.kept == [contents[2], b"{}"]
+    assert [version.at for version in place.store.history()] == [at[0], at[2]]
+    assert place.store.rewrite_history(lambda content: content) == (0, 0)
+    assert place.leftovers() == []
+
+
+def test_without_a_history_there_is_nothing_to_rewrite(place: Place) -> None:
+    place.directory.prepare()
+    assert place.store.rewrite_history(lambda _: None) == (0, 0)
+
+
 # Two writers ----------------------------------------------------------------------------------------------------------
 
 WRITER = """
@@ -311,7 +336,7 @@ def test_two_processes_that_write_fifty_times_each_lose_nothing(place: Place) ->
     hashes = [(line["detail"]["old"], line["detail"]["new"]) for line in place.audited]
     assert len(hashes) == 100
     assert [old for old, _ in hashes] == ["", *(new for _, new in hashes[:-1])]
-    assert verify(place.directory.audit) == []
+    assert find_problems(place.directory.audit) == []
     assert len(place.kept) == KEPT_VERSIONS
     assert place.leftovers() == []
 
@@ -373,7 +398,7 @@ def test_whatever_call_fails_the_old_file_or_the_new_one_is_there_and_it_is_said
         assert place.content == (NEW if is_new else OLD), f"{failing}: {failure}"
         taken_back = [line for line in place.audited if line["detail"].get("outcome") == "not committed"]
         assert len(place.audited) - 2 * len(taken_back) == is_new, failing
-        assert not place.audited or verify(place.directory.audit) == []
+        assert not place.audited or find_problems(place.directory.audit) == []
         if not failing:
             break
         # Whatever was left, the next writer gets through.
@@ -467,7 +492,7 @@ def test_killed_before_any_step_it_leaves_the_old_file_or_the_new_one(tmp_path: 
         assert place.content == NEWER
         assert place.kept in ([OLD], [NEW, OLD])
         assert place.leftovers() == []
-        assert verify(place.directory.audit) == []
+        assert find_problems(place.directory.audit) == []
     assert found == [OLD] * found.count(OLD) + [NEW] * found.count(NEW), "first the old one, then the new one"
     assert {OLD, NEW} == set(found)
 

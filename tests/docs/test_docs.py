@@ -21,6 +21,7 @@ import pytest
 
 from copilot_api.api.http_exchange import Receive, Scope, Send
 from copilot_api.api.intake import client_program
+from copilot_api.api.operations.table import OPERATIONS
 from copilot_api.api.routes import Endpoints, Router
 from copilot_api.audit.models import Action
 from copilot_api.cli.program import program
@@ -32,7 +33,7 @@ from copilot_api.usage.filters import FIELDS, Kind
 from copilot_api.usage.models import Cause, UsageEvent
 from copilot_api.usage.rollups import DIMENSIONS
 from copilot_api.usage.totals import Group
-from docs.generate import error_heading, list_commands, list_errors
+from docs.generate import error_heading, list_commands, list_errors, operation_heading
 from tests.harness import GatewayProcess, http_json
 
 ROOT = Path(__file__).parents[2]
@@ -136,6 +137,13 @@ def test_every_url_is_listed_with_its_methods() -> None:
         assert row[1][1:] in anchors(REFERENCE / "http-api.md")
 
 
+def test_every_operation_of_the_admin_api_has_its_heading_and_is_in_the_list() -> None:
+    text, found = reference("admin-api.md"), headings(REFERENCE / "admin-api.md")
+    for operation in OPERATIONS:
+        assert operation_heading(operation) in found
+        assert f"| [`{operation_heading(operation)}`](#" in text
+
+
 def test_every_field_and_cause_of_a_usage_event_is_listed() -> None:
     fields, _, causes = reference("usage-events.md").partition("## cause")
     assert re.findall(r"^\| `(\w+)` \|", fields, re.MULTILINE) == list(UsageEvent.__struct_fields__)
@@ -173,7 +181,7 @@ def test_every_parameter_of_the_ledger_is_listed(gateway: GatewayProcess, admin_
 def test_every_client_program_is_listed() -> None:
     listed = re.findall(r"`([a-z-]+)`", reference("usage-events.md").partition("## client")[2].partition("## ")[0])
     known = {name for _, name in import_module("copilot_api.api.intake")._CLIENTS}
-    assert set(listed) == known | {client_program(b"")}
+    assert set(listed) == known | {client_program(b""), import_module("copilot_api.api.trace_replay").CLIENT}
 
 
 def test_every_file_and_audited_action_is_listed() -> None:
@@ -201,7 +209,7 @@ def test_every_dependency_is_described_as_it_is_pinned() -> None:
     pinned = dict(
         re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / "requirements" / "runtime.txt").read_text(), re.MULTILINE)
     )
-    described = re.findall(r"^\| \[([a-z-]+)\]\(#\1\) (\S+) \|", reference("dependencies.md"), re.MULTILINE)
+    described = re.findall(r"^\| \[([a-z0-9-]+)\]\(#\1\) (\S+) \|", reference("dependencies.md"), re.MULTILINE)
     assert described == [(name, pinned[name]) for name in wanted]
     assert f"{len(pinned)} in all" in reference("dependencies.md")
 

@@ -1,7 +1,7 @@
 import asyncio
 import threading
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -49,6 +49,9 @@ class Secrets:
         raise NotImplementedError
 
     def update_key(self, key_id: str, edit: SignedEdit) -> ApiKey | None:
+        raise NotImplementedError
+
+    def update_capture(self, key_id: str, edit: SignedEdit) -> ApiKey | None:
         raise NotImplementedError
 
     def rotate_key(self, secret: KeySecret, old_end_at: datetime, event: AuditEvent) -> bool:
@@ -99,6 +102,18 @@ def test_a_change_is_seen_at_once_and_costs_one_read(scene: Scene) -> None:
     scene.refresh()
     assert scene.index.find(b"a") is not None
     assert scene.secrets.reads == 2
+
+
+def test_older_secrets_that_still_work_are_listed_with_their_ends(scene: Scene) -> None:
+    scene.store(b"a")
+    now = scene.clock.now()
+    key = scene.secrets.stored[0][1]
+    for digest, seconds in ((b"b", 60), (b"c", -60), (b"d", 30)):
+        secret = KeySecret(digest, key.id, key.prefix, now, now + timedelta(seconds=seconds))
+        scene.secrets.stored.append((secret, key))
+    scene.index.load()
+    assert scene.index.list_ends(key.id, now) == [now + timedelta(seconds=30), now + timedelta(seconds=60)]
+    assert scene.index.list_ends("key_x", now) == []
 
 
 def test_a_change_made_while_the_rows_are_read_is_seen_later(scene: Scene) -> None:

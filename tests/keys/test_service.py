@@ -1,4 +1,3 @@
-import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -8,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from copilot_api.audit.log import verify
+from copilot_api.audit.lines import describe_record
+from copilot_api.audit.verify import find_problems
 from copilot_api.config.budgets import parse_budget
 from copilot_api.errors import BadRequest, StorageUnavailable, Unauthorized
 from copilot_api.keys.models import ApiKey, KeyPolicy, Tier
@@ -27,8 +27,8 @@ def enter(stored: Stored, secret: str, now: datetime) -> ApiKey:
 
 
 def audit_lines(stored: Stored) -> list[dict[str, object]]:
-    assert verify(stored.directory.audit) == []
-    return [json.loads(line) for line in stored.directory.audit.read_text().splitlines()]
+    assert find_problems(stored.directory.audit) == []
+    return [describe_record(record) for record in reversed(stored.audit.list_events())]
 
 
 # Issuing
@@ -517,3 +517,14 @@ def test_processes_that_update_together_undo_nothing_of_one_another(stored: Stor
     raised = [line["detail"] for line in audit_lines(stored) if "rpm" in line["detail"].get("after", ())]  # type: ignore[attr-defined]
     assert [detail["after"]["rpm"] for detail in raised] == list(range(1, 51))  # type: ignore[index]
     assert [detail["before"]["rpm"] or 0 for detail in raised] == list(range(50))  # type: ignore[index]
+
+
+def test_the_known_keys_are_those_of_the_index_each_once(stored: Stored) -> None:
+    key = stored.keys.issue("ci", actor="test").key
+    assert stored.keys.list_known() == []
+    stored.keys.load()
+    stored.keys.rotate(key.id, overlap_seconds=60, actor="test")
+    stored.keys.revoke(stored.keys.issue("gone", actor="test").key.id, actor="test")
+    stored.keys.load()
+    assert {known.label: known.revoked_at is None for known in stored.keys.list_known()} == {"ci": True, "gone": False}
+    assert len(stored.keys.list_known()) == 2

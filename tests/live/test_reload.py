@@ -84,7 +84,7 @@ def test_it_survives_a_directory_that_is_replaced(own_site: Site) -> None:
     moved = own_site.home.with_name("moved")
     own_site.home.rename(moved)
     time.sleep(0.3)
-    shutil.copytree(moved, own_site.home)
+    shutil.copytree(moved, own_site.home, ignore=shutil.ignore_patterns("*.sock"))
     own_site.config.write_text(json.dumps(FAST))
     wait_until(lambda: "the new configuration is in force" in own_site.gateway.output, 5, "in force")
     assert own_site.ask(key, model="fast").status == 200

@@ -22,13 +22,13 @@ from copilot_api.observability.events import (
     TokenRenewed,
     UsageStorageBroken,
 )
-from copilot_api.observability.metric_families import IdentityStanding, MetricFamilies, Standing
+from copilot_api.observability.metric_families import CaptureStanding, IdentityStanding, MetricFamilies, Standing
 from copilot_api.observability.metrics import Metrics
 from copilot_api.usage.models import Cause
 from tests.fakes import FakeClock
 from tests.observability.test_metrics import ended
 
-QUIET = Standing(0, (IdentityStanding("default", 8, 8, 0, 0, is_stopped=False),), 0, 0, 0, is_config_rejected=False, log_lines_dropped=0)  # fmt: skip
+QUIET = Standing(0, (IdentityStanding("default", 8, 8, 0, 0, is_stopped=False),), 0, 0, 0, is_config_rejected=False, log_lines_dropped=0, captures=CaptureStanding(0, 0, 0, 0, 0, 0))  # fmt: skip
 
 
 def collect(*observations: Observation, standing: Standing = QUIET) -> dict[str, Metric]:
@@ -130,6 +130,18 @@ def test_what_happens_is_told_and_what_does_not_is_zero(observation: Observation
 )  # fmt: skip
 def test_how_things_stand_is_read_when_it_is_asked_for(field: str, reads: Any, name: str) -> None:
     assert value(collect(standing=replace(QUIET, **{field: reads}))[f"copilot_api_{name}"]) == float(reads)
+
+
+def test_what_became_of_captures_is_told() -> None:
+    found = collect(standing=replace(QUIET, captures=CaptureStanding(5, 4, 3, 2, 100, 200)))
+    assert values(found["copilot_api_captures"]) == {("kept",): 5, ("dropped",): 4}
+    for name, expected in (
+        ("captures_withheld", 3),
+        ("traces_not_written", 2),
+        ("captures_waiting_bytes", 100),
+        ("traces_memory_bytes", 200),
+    ):
+        assert value(found[f"copilot_api_{name}"]) == expected
 
 
 def test_slots_are_told_by_identity() -> None:

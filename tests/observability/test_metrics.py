@@ -234,3 +234,13 @@ def test_threads_may_observe_other_things_meanwhile(metrics: Metrics) -> None:
     thread.join()
     assert metrics.calls[CHAT, "gpt-4.1"].outcomes == {(200, "ok", "curl"): 5_000}
     assert metrics.counts[UsageStorageBroken] == 5_000
+
+
+def test_an_erased_key_loses_its_numbers_and_its_place() -> None:
+    metrics = Metrics(FakeClock(), max_labels={**MAX_LABELS, "key": 1})
+    metrics(ended(key_id="key_1"))
+    metrics.forget_key("key_1")
+    metrics.forget_key("key_1")
+    assert metrics.keys == {}
+    metrics(ended(key_id="key_2"))
+    assert list(metrics.keys) == ["key_2"]

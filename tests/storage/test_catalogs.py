@@ -61,6 +61,7 @@ def test_every_kind_of_change_comes_back_the_newest_first(repository: SqlCatalog
     assert repository.list_changes(AT + HOUR, 100) == later, "since then, and then itself"
     assert repository.list_changes(AT + 2 * HOUR, 100) == []
     assert repository.list_changes(AT, 3) == [*later, first[0]]
+    assert repository.list_changes(AT, 100, AT) == first, "up to then, with it"
 
 
 def test_changes_of_more_than_a_year_ago_are_forgotten_in_small_steps(

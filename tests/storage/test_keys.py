@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Connection, Engine, event, update
 
-from copilot_api.audit.log import verify
 from copilot_api.audit.models import Action, AuditEvent
+from copilot_api.audit.verify import find_problems
 from copilot_api.config.budgets import parse_budget
 from copilot_api.errors import StorageUnavailable
 from copilot_api.keys.models import ApiKey, KeyPolicy, Tier
@@ -186,7 +186,7 @@ def test_a_commit_that_fails_leaves_no_change_and_a_line_that_says_so(stored: St
     assert "outcome" not in first["detail"]
     assert second["detail"].pop("outcome") == "not committed"
     assert first["detail"] == second["detail"]
-    assert verify(stored.directory.audit) == []
+    assert find_problems(stored.directory.audit) == []
 
 
 def test_a_database_without_tables_is_unavailable(stored: Stored) -> None:

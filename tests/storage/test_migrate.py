@@ -147,7 +147,7 @@ def test_the_older_version_finds_its_copy_as_it_was(database: Database, tmp_path
     with database.begin() as connection:
         connection.exec_driver_sql(OLD_EVENT)
     kept = upgrade(database)
-    assert kept == tmp_path / "copilot-api.db.before-0005"
+    assert kept == tmp_path / f"copilot-api.db.before-{OURS.revisions[-1]}"
     copy = open_sqlite(kept)
     assert "identity_stops" not in tables(copy)
     assert upgrade(copy, OLDER) is None, "there is nothing to do for it"
@@ -159,7 +159,7 @@ def test_the_older_version_finds_its_copy_as_it_was(database: Database, tmp_path
 def test_the_older_version_refuses_what_is_migrated(database: Database) -> None:
     """It would store events without what budgets go by."""
     upgrade(database)
-    with pytest.raises(SchemaTooNew, match="0005"):
+    with pytest.raises(SchemaTooNew, match=OURS.revisions[-1]):
         upgrade(database, OLDER)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from copilot_api.config.paths import DataDirectoryUnusable
 from copilot_api.errors import StorageUnavailable
 from copilot_api.storage.migrate import upgrade
-from copilot_api.storage.sqlite import open_sqlite
+from copilot_api.storage.sqlite import count_bytes, open_sqlite
 from tests.stored import Stored
 
 
@@ -167,3 +167,16 @@ def test_opening_it_again_in_the_same_process_takes_no_lock_away(tmp_path: Path)
             assert path.with_name("ours.db-wal").exists()
     finally:
         first.close()
+
+
+@pytest.mark.parametrize("offset", [0, 5, 1024 * 1024 - 7, 1024 * 1024 - 1, 1024 * 1024])
+def test_bytes_are_found_once_wherever_they_lie(tmp_path: Path, offset: int) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"." * offset + b"key_abcdef" + b"." * 100)
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        assert count_bytes(descriptor, [b"key_abcdef"]) == 1
+        assert count_bytes(descriptor, [b"key_abcdef", b"other"]) == 1
+        assert count_bytes(descriptor, [b"other"]) == 0
+    finally:
+        os.close(descriptor)

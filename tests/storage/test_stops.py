@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from copilot_api.audit.log import verify
 from copilot_api.audit.models import Action, AuditEvent
+from copilot_api.audit.verify import find_problems
 from copilot_api.errors import StorageUnavailable
 from copilot_api.storage.sqlite import open_sqlite
 from copilot_api.storage.stops import SqlStopRepository
@@ -26,7 +26,7 @@ RESUMED = AuditEvent("local:me", Action.IDENTITY_RESUMED, "default", {"reason": 
 def audited(stored: Stored) -> list[tuple[str, str, str]]:
     """Who did what to what, as far as it is on record."""
     path = stored.directory.audit
-    assert not path.exists() or verify(path) == []
+    assert not path.exists() or find_problems(path) == []
     lines = path.read_text().splitlines() if path.exists() else []
     return [(line["actor"], line["action"], line["target"]) for line in map(json.loads, lines)]
 

@@ -117,3 +117,11 @@ def test_an_empty_ledger_has_one_empty_page(stored: Stored) -> None:
     assert (page.events, page.next) == ([], None)
     page = stored.usage.get_page(EventQuery(DAY_ONE, END, (CONDITIONS[0],)))
     assert (page.events, page.next) == ([], None)
+
+
+def test_one_event_is_found_by_its_request_id(filled: Stored) -> None:
+    page = filled.usage.get_page(EventQuery(DAY_ONE, DAY_ONE + timedelta(days=10), limit=5))
+    for event in page.events:
+        assert filled.usage.find_event(event.request_id) == event
+    assert filled.usage.find_event("req_nobody") is None
+    assert filled.usage.find_event("") is None

@@ -179,7 +179,7 @@ class MemoryCatalogs:
         self.changes += changes
         self.recorded += 1
 
-    def list_changes(self, since: datetime, limit: int) -> list[CatalogChange]:
+    def list_changes(self, since: datetime, limit: int, until: datetime | None = None) -> list[CatalogChange]:
         return [change for change in self.changes[::-1] if change.at >= since][:limit]
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from copilot_api.audit.log import verify
 from copilot_api.audit.models import Action, AuditEvent
+from copilot_api.audit.verify import find_problems
 from copilot_api.errors import AccountFlagged, StorageUnavailable
 from copilot_api.storage.migrate import upgrade
 from copilot_api.storage.sqlite import open_sqlite
@@ -363,6 +363,6 @@ def test_the_same_with_the_real_database_and_another_connection(stored: Stored) 
     stored.database.close()
     assert Process(stored.stops).brake.stop is None
     stored.database.close()
-    assert verify(stored.directory.audit) == []
+    assert find_problems(stored.directory.audit) == []
     assert stored.directory.audit.read_text().count("identity.stopped") == 1
     assert stored.directory.audit.read_text().count("identity.resumed") == 1

@@ -15,6 +15,7 @@ from copilot_api.usage.journal import (
     JournalWriter,
     Segment,
     adopt_segments,
+    list_records,
     parse_record,
     render_record,
 )
@@ -325,3 +326,57 @@ def test_a_segment_under_its_final_name_is_always_locked(spool: Path) -> None:
         writer.append(END, EVENT)
         assert adopt_segments(spool, "other") == []
     die(writer)
+
+
+# Erasing ------------------------------------------------------------------------------------------------------------
+
+MINE = UsageEvent(request_id="r3", at=EVENT.at, key_id="key_a")
+THEIRS = UsageEvent(request_id="r4", at=EVENT.at, key_id="key_b")
+
+
+def test_what_is_in_the_database_of_a_key_is_blanked_and_nothing_else(writer: JournalWriter) -> None:
+    for event in (MINE, THEIRS, MINE):
+        writer.append(BEGIN, event)
+        writer.append(END, event)
+    segment = writer.segments[0]
+    assert segment.blank("key_a") == 0  # nothing of it is in the database yet
+    segment.position = segment.end
+    assert segment.blank("key_a") == 4
+    assert b"key_a" not in segment.path.read_bytes()
+    assert segment.blank("key_a") == 0
+    segment.position = 0
+    assert [each for _, each in read(segment)].count("r4") == 2
+    # Who reads it after a crash passes the blank lines over, and finds the end where it was.
+    end = segment.end
+    die(writer)
+    (adopted,) = adopt_segments(segment.path.parent, "other")
+    assert (adopted.end, sorted(each or "" for _, each in read(adopted))) == (end, ["", "", "", "", "r4", "r4"])
+    adopted.close()
+
+
+def test_the_beginning_of_a_call_under_way_stays_so_that_it_is_not_lost(writer: JournalWriter) -> None:
+    writer.append(BEGIN, MINE)
+    segment = writer.segments[0]
+    segment.position = segment.end
+    segment.open_calls[MINE.request_id] = MINE
+    assert segment.blank("key_a") == 0
+    segment.open_calls.clear()
+    assert segment.blank("key_a") == 1
+
+
+def test_a_name_that_only_stands_in_another_ones_line_is_no_reason_to_blank_it(writer: JournalWriter) -> None:
+    writer.append(END, UsageEvent(request_id="r5", at=EVENT.at, key_id="key_b", model="key_a"))
+    segment = writer.segments[0]
+    segment.position = segment.end
+    assert segment.blank("key_a") == 0
+
+
+def test_everything_that_is_written_can_be_looked_at_whoever_holds_it(spool: Path, writer: JournalWriter) -> None:
+    assert list(list_records(spool)) == []
+    left_behind(spool, records=2)
+    writer.append(END, MINE)
+    (spool / "link-000001.journal").symlink_to("/etc/passwd")
+    assert [(kind, event.request_id) for kind, event in list_records(spool)] == [
+        (BEGIN, "r1"), (BEGIN, "r1"), (END, "r3"),
+    ]  # fmt: skip
+    assert len(adopt_segments(spool, "w")) == 1  # the locks are where they were

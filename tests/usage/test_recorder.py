@@ -65,6 +65,9 @@ class MemoryUsage:
     def get_page(self, query: EventQuery) -> EventPage:
         raise NotImplementedError
 
+    def find_event(self, request_id: str) -> UsageEvent | None:
+        return self.events.get(request_id)
+
     def sum_up(self, query: SumQuery) -> list[SumRow]:
         raise NotImplementedError
 
@@ -705,3 +708,16 @@ def test_last_used_times_are_stored_at_the_stop_at_the_latest(repository: Memory
     recorder.start()
     recorder.stop()
     assert stored == [True]
+
+
+def test_what_the_journal_still_says_of_an_erased_key_is_taken_out_of_it(process: Process, spool: Path) -> None:
+    for key_id in ("key_a", "key_b"):
+        process.recorder.begin(UsageEvent(request_id=f"r_{key_id}", at=AT, key_id=key_id))
+        process.recorder.end(ended(f"r_{key_id}", key_id=key_id))
+    assert process.recorder.forget_key("key_a") == 0
+    process.recorder.drain()
+    assert process.recorder.forget_key("key_a") == 2
+    (segment,) = spool.glob("*.journal")
+    assert b"key_a" not in segment.read_bytes()
+    assert b"key_b" in segment.read_bytes()
+    process.run_briefly()

@@ -53,6 +53,8 @@ class Waiting:
     """What its owner needs to tell it."""
     is_gone: bool = False
     """It was served, pushed out, or left."""
+    name: str = ""
+    """What its owner calls it, for those who look at the line."""
 
 
 @dataclass(slots=True, eq=False)
@@ -268,6 +270,11 @@ class FairQueue:
         self._charge_overdue(now)
         upcoming = () if waiting.is_gone else self._upcoming()
         return next((place for place, each in enumerate(upcoming, 1) if each is waiting), 0)
+
+    def list_upcoming(self, now: float) -> list[Waiting]:
+        """All that wait, who is next first, as things stand."""
+        self._charge_overdue(now)
+        return list(self._upcoming())
 
     def _upcoming(self) -> Iterator[Waiting]:
         """All that wait, as `pop` would serve them if nothing else happened: tried out on copies."""

@@ -85,10 +85,18 @@ class Slots:
                 self.in_flight -= 1
                 self.pump()
 
-    async def acquire(self, flow: str, weight: float, *, is_batch: bool = False, tell: Tell | None = None) -> Slot:
+    def places(self) -> dict[str, int]:
+        """The places of all in line that have a name, 1 being next."""
+        upcoming = self._queue.list_upcoming(self._clock.monotonic()) if len(self._queue) else ()
+        return {waiting.name: place for place, waiting in enumerate(upcoming, 1) if waiting.name}
+
+    async def acquire(
+        self, flow: str, weight: float, *, is_batch: bool = False, tell: Tell | None = None, name: str = ""
+    ) -> Slot:
         """
-        Wait for a slot; `release` gives it back. `tell` is told now and then how it stands. Raises `QueueTimeout`,
-        `QueueFull`, `UpstreamStopped`, or `UpstreamRateLimited` where waiting is no use.
+        Wait for a slot; `release` gives it back. `tell` is told now and then how it stands; `name` is for `places`.
+
+        Raises `QueueTimeout`, `QueueFull`, `UpstreamStopped`, or `UpstreamRateLimited` where waiting is no use.
         """
         now = self._clock.monotonic()
         if self._take_free(now):
@@ -104,7 +112,7 @@ class Slots:
         if pushed_out is not None:
             self._refuse(pushed_out, self._full())
         granted: _Granted = asyncio.get_running_loop().create_future()
-        waiting.wakes = granted
+        waiting.wakes, waiting.name = granted, name
         self._waiting[waiting] = None
         self.pump()
         try:

@@ -104,7 +104,9 @@ class Admission:
             question = f"call {ask.request_id}: {ask.key.label} asks for {ask.model}"
             await _told(self._approval.require(question), tell, "waiting for the operator's approval")
         key = ask.key
-        return await self.slots.acquire(key.id, key.policy.weight, is_batch=ask.is_batch, tell=tell)
+        return await self.slots.acquire(
+            key.id, key.policy.weight, is_batch=ask.is_batch, tell=tell, name=ask.request_id
+        )
 
     async def _wait_gap(self, gap: MinimumGap) -> None:
         """One after the other; who leaves takes no turn."""

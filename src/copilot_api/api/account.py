@@ -4,7 +4,8 @@ admin.
 """
 
 import asyncio
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 from copilot_api.admission.models import LimitStanding
@@ -13,7 +14,7 @@ from copilot_api.api.door import Door
 from copilot_api.api.http_exchange import Receive, Scope, Send
 from copilot_api.api.responses import send_json
 from copilot_api.clock import Clock
-from copilot_api.keys.models import Tier
+from copilot_api.keys.models import ApiKey, Tier
 from copilot_api.upstream.auth import CopilotSessions
 from copilot_api.upstream.quota_keeper import QuotaKeeper
 from copilot_api.usage.credit_reports import AccountReports, render_account
@@ -35,7 +36,10 @@ class Usage:
         quota: QuotaKeeper,
         reports: AccountReports,
         clock: Clock,
+        *,
+        may_capture: Callable[[], bool],
     ) -> None:
+        self._may_capture = may_capture
         self._admission = admission
         self._door = door
         self._repository = repository
@@ -46,24 +50,31 @@ class Usage:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
         key = await self._door.authenticate(self._door.read_head(scope), scope)
+        until = self._clock.now()
         if key.tier is Tier.ADMIN:
             reading = await self._quota.get()
             account = await self._reports.get(reading)
-            await send_json(send, render_account(account, self._quota.age(reading)), is_private=True)
+            document: dict[str, Any] = render_account(account, self._quota.age(reading))
+            await send_json(send, {**document, "capture": self._render_capture(key, until)}, is_private=True)
             return
-        until = self._clock.now()
         since = until - timedelta(days=OWN_USAGE_DAYS)
         report = await asyncio.to_thread(report_usage, self._repository, since, until, Group.KEY, key_id=key.id)
-        document: dict[str, Any] = {
+        document = {
             "since": report["since"],
             "until": report["until"],
             "total": report["total"],
-            "limits": [_render_standing(standing) for standing in await self._admission.standings(key)],
+            "limits": [render_standing(standing) for standing in await self._admission.standings(key)],
+            "capture": self._render_capture(key, until),
         }
         await send_json(send, document, is_private=True)
 
+    def _render_capture(self, key: ApiKey, now: datetime) -> dict[str, str] | None:
+        """Until when this key's calls are recorded, and why: its holder may know."""
+        order = key.capture_at(now) if self._may_capture() else None
+        return None if order is None else {"until": order.until.isoformat(timespec="seconds"), "reason": order.reason}
 
-def _render_standing(standing: LimitStanding) -> dict[str, Any]:
+
+def render_standing(standing: LimitStanding) -> dict[str, Any]:
     """One limit, in its own unit, credits as credits. What is reserved for calls under way counts as used."""
     used = round(standing.used, 9)
     return {

@@ -8,10 +8,13 @@ import asyncio
 import traceback
 from collections.abc import Awaitable, Callable
 
+from copilot_api.api.captured import ASK, begin_capture, copying
 from copilot_api.api.door import Door
-from copilot_api.api.errors import OPENAI, ErrorForm, new_request_id
+from copilot_api.api.errors import OPENAI, ErrorForm, request_id_of
 from copilot_api.api.http_exchange import EXCHANGE, Exchange, Receive, Scope, Send
 from copilot_api.api.intake import IntakeLimits, RequestHead, is_batch, read_body
+from copilot_api.capture.capturing import Capturing
+from copilot_api.capture.recorder import Captures
 from copilot_api.clock import Clock
 from copilot_api.errors import GatewayError, InternalError, Rate, ShuttingDown
 from copilot_api.gateway.call import Call
@@ -19,6 +22,7 @@ from copilot_api.gateway.exchange import Gateway
 from copilot_api.gateway.kinds import read_clues
 from copilot_api.gateway.settlement import CLIENT_GONE, Record
 from copilot_api.gateway.surface import Surface
+from copilot_api.gateway.under_way import CallCancelled
 from copilot_api.keys.models import ApiKey
 from copilot_api.observability.events import CallCrashed, Observer
 from copilot_api.observability.trace_context import parse_traceparent
@@ -55,8 +59,10 @@ class Endpoint:
         errors: ErrorForm = OPENAI,
         read_envelope: ReadEnvelope = _no_envelope,
         exchange: Exchanging | None = None,
+        captures: Captures,
         is_traced: bool = False,
     ) -> None:
+        self._captures = captures
         self._is_traced = is_traced
         self._errors = errors
         self._read_envelope = read_envelope
@@ -70,7 +76,7 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
-        request_id = new_request_id()
+        request_id = request_id_of(scope)
         head = self._door.read_head(scope)
         exchange: Exchange | None = scope["extensions"].get(EXCHANGE)
         answer = HttpAnswer(send, request_id, self._errors, exchange)
@@ -89,11 +95,18 @@ class Endpoint:
         )
         if exchange is not None:
             exchange.cancel_on_disconnect()
+        capturing = None
+        record = self._gateway.settlement.follow(call, None if exchange is None else exchange.task)
         try:
-            with self._gateway.settlement.follow(call) as record:
+            with record:
                 caller = await self._door.enter(head, scope)
                 key = caller.key
                 record.authenticated(key.id, caller.would_limit)
+                if key.capture is not None or ASK in head:
+                    is_refused = caller.refusal is not None
+                    capturing = begin_capture(self._captures, call, key, head, scope, is_refused=is_refused)
+                    if capturing is not None:
+                        answer.copy_to(capturing)
                 if caller.refusal is not None:
                     raise caller.refusal
                 await self._exchange(call, key, record, answer)
@@ -101,6 +114,10 @@ class Endpoint:
             await answer.fail(error)
         except asyncio.CancelledError as cancelled:
             reason = cancelled.args[0] if cancelled.args else None
+            if isinstance(reason, CallCancelled) and record.task is not None:
+                record.task.uncancel()  # it was meant for the call, not for the connection
+                await answer.fail(reason)
+                return
             if reason != CLIENT_GONE and not isinstance(reason, GatewayError):
                 await answer.fail(ShuttingDown("the gateway stopped before the answer was complete"))
             raise
@@ -109,6 +126,9 @@ class Endpoint:
         except Exception:  # noqa: BLE001 -- a defect of ours is the operator's to see, not the caller's
             self._observe(CallCrashed(request_id, traceback.format_exc()))
             await answer.fail(InternalError("the gateway failed on this call"))
+        finally:
+            if capturing is not None:
+                capturing.finish(record.event)
 
 
 class HttpAnswer:
@@ -138,6 +158,11 @@ class HttpAnswer:
         self.rates: tuple[Rate, ...] = ()
         self.is_started = False
         self.has_events = False
+
+    def copy_to(self, capturing: Capturing) -> None:
+        """From here on everything that is sent is copied, and takes the one way on which it can be."""
+        self._send = copying(self._send, capturing)
+        self._exchange = None
 
     def begin(self, stream: StreamRelay, media_type: bytes) -> None:
         """See `Answer`."""

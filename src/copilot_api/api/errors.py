@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Container
 from dataclasses import dataclass
 
+from copilot_api.api.http_exchange import Scope
 from copilot_api.api.rate_headers import anthropic_rate_headers, openai_rate_headers
 from copilot_api.errors import GatewayError, Rate
 from copilot_api.protocols import openai_errors
@@ -14,6 +15,7 @@ from copilot_api.protocols.messages import errors as messages_errors
 
 _process = secrets.token_hex(4)
 _count = itertools.count()
+_REQUEST_ID = "request_id"
 
 
 def new_request_id() -> str:
@@ -24,6 +26,15 @@ def new_request_id() -> str:
     that the ledger's index grows at its end.
     """
     return f"req_{time.time_ns() // 1_000_000:011x}{_process}{next(_count) & 0xFFFFF:05x}"
+
+
+def request_id_of(scope: Scope) -> str:
+    """The id of a request: made when it is first asked for, the same from then on."""
+    state = scope["state"]
+    found: str | None = state.get(_REQUEST_ID)
+    if found is None:
+        found = state[_REQUEST_ID] = new_request_id()
+    return found
 
 
 @dataclass(frozen=True, slots=True)

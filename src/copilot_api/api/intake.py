@@ -80,7 +80,7 @@ def client_address(scope: Scope, head: RequestHead, trusted: Networks) -> str | 
     """
     client: Any = scope.get("client")
     peer: str | None = client[0] if client else None
-    if not trusted or b"x-forwarded-for" not in head or not _is_within(peer, trusted):
+    if not trusted or b"x-forwarded-for" not in head or not is_within(peer, trusted):
         return peer
     # Some proxies add a line of their own instead of adding to the one that is there.
     lines: list[bytes] = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
@@ -88,13 +88,26 @@ def client_address(scope: Scope, head: RequestHead, trusted: Networks) -> str | 
         hop = _without_port(text.strip())
         if not hop:
             continue
-        if not _is_within(hop, trusted):
+        if not is_within(hop, trusted):
             return hop if parse_address(hop) is not None else None
         peer = hop
     return peer
 
 
-def _is_within(address: str | None, networks: Networks) -> bool:
+def is_secure(scope: Scope, trusted: Networks) -> bool:
+    """Whether the request came over TLS: to us or, as a trusted proxy says (`X-Forwarded-Proto`), to it."""
+    if scope.get("scheme") == "https":
+        return True
+    client: Any = scope.get("client")
+    if not client or not is_within(client[0], trusted):
+        return False
+    lines: list[bytes] = [value for name, value in scope["headers"] if name == b"x-forwarded-proto"]
+    # Of several proxies each says what it saw: it is only as secure as the least of it.
+    return all([each.strip().lower() == b"https" for each in b",".join(lines).split(b",")])
+
+
+def is_within(address: str | None, networks: Networks) -> bool:
+    """Whether an address is in one of these networks; one that is not known is in none."""
     found = parse_address(address)
     return found is not None and any([found in network for network in networks])
 
@@ -122,12 +135,12 @@ def refuse_foreign_page(head: RequestHead, *, is_local: bool) -> None:
     origin = head.get(b"origin", b"")
     if (origin and not _LOOPBACK_ORIGIN.match(origin)) or head.get(b"sec-fetch-site") == b"cross-site":
         raise BadRequest("a web page of another site may not call a gateway without authentication")
-    if is_local and not is_loopback(_host_name(head.get(b"host", b"localhost"))):
+    if is_local and not is_loopback(host_name(head.get(b"host", b"localhost"))):
         # A page whose name was made to lead here (DNS rebinding) is of our own site, as the browser sees it.
         raise BadRequest("a gateway without authentication answers to the names of this machine only")
 
 
-def _host_name(host: bytes) -> str:
+def host_name(host: bytes) -> str:
     """The name in a `Host` header, without the port."""
     text = host.decode("latin-1").strip()
     return text.partition("]")[0] + "]" if text.startswith("[") else text.partition(":")[0]

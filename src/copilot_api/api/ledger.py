@@ -14,22 +14,25 @@ from typing import Any
 import msgspec
 
 from copilot_api.api.door import Door
-from copilot_api.api.errors import new_request_id
+from copilot_api.api.errors import request_id_of
 from copilot_api.api.http_exchange import EXCHANGE, Receive, Scope, Send
 from copilot_api.api.ledger_files import LedgerFile, events_file, groups_file, lines_file, series_file
 from copilot_api.api.ledger_parameters import Parameters, render_moment, render_position
 from copilot_api.api.responses import answering_errors, send_json, uncached
+from copilot_api.audit.models import Action, AuditEvent
 from copilot_api.clock import Clock
 from copilot_api.errors import BadRequest, GatewayError
 from copilot_api.keys.models import ApiKey
 from copilot_api.keys.service import KeyService
 from copilot_api.observability.events import Notice, Observer
+from copilot_api.observability.logs import strike_secrets
 from copilot_api.usage.explorer import MAX_TOP, ExploreQuery, explore
 from copilot_api.usage.queries import Dimension
 from copilot_api.usage.repository import EventQuery, UsageRepository
 from copilot_api.usage.waste import report_waste
 
 MAX_PAGE = 500
+_MAX_WORD = 200
 MAX_AT_ONCE = 2
 """How many questions are answered at the same time; the others wait. More would be no quicker, and slow down calls."""
 
@@ -67,12 +70,15 @@ class LedgerApi:
         ledger: UsageRepository,
         clock: Clock,
         observe: Observer = lambda _: None,
+        *,
+        append: Callable[[AuditEvent], None],
     ) -> None:
         self._door = door
         self._keys = keys
         self._ledger = ledger
         self._clock = clock
         self._observe = observe
+        self._append = append
         # Its own: one whose caller hung up goes on until it has its answer, and still counts as one of them.
         self._threads = ThreadPoolExecutor(MAX_AT_ONCE, thread_name_prefix="ledger")
         # One for all files, piece by piece: whoever looks at a page does not wait for a piece that is hard to find.
@@ -92,13 +98,18 @@ class LedgerApi:
 
     async def _answer(self, ask: _Ask, scope: Scope, receive: Receive, send: Send) -> None:
         async def run(scope: Scope, _receive: Receive, send: Send) -> None:
-            await self._door.authenticate_admin(self._door.read_head(scope), scope)
+            head = self._door.read_head(scope)
+            admin = await self._door.authenticate_admin(head, scope)
             if (exchange := scope["extensions"].get(EXCHANGE)) is not None:
                 exchange.cancel_on_disconnect()  # what still waits for a thread gives up its place
             loop = asyncio.get_running_loop()
             answer = await loop.run_in_executor(self._threads, self._find_answer, ask, scope["query_string"])
             if isinstance(answer, LedgerFile):
-                await self._send_file(send, answer)
+                origin = self._door.find_origin(head, scope)
+                detail = {"file": answer.name, **self._describe(scope["query_string"])}
+                event = AuditEvent(admin.id, Action.USAGE_EXPORTED, "usage", detail, origin)
+                await asyncio.to_thread(self._append, event)
+                await self._send_file(send, answer, request_id_of(scope))
             else:
                 await send_json(send, answer)
 
@@ -109,7 +120,12 @@ class LedgerApi:
         answer = ask(Parameters(query_string, self._clock.now(), keys.find), keys)
         return answer if isinstance(answer, LedgerFile) else msgspec.Raw(msgspec.json.encode(answer))
 
-    async def _send_file(self, send: Send, file: LedgerFile) -> None:
+    def _describe(self, query_string: bytes) -> dict[str, object]:
+        """What was asked for, in its own words, for the record."""
+        given = Parameters(query_string, self._clock.now(), lambda _: ())
+        return {name: strike_secrets(given.text(name)[:_MAX_WORD]) for name in given.names}
+
+    async def _send_file(self, send: Send, file: LedgerFile, request_id: str) -> None:
         """
         Send it piece by piece, each made when the last has left: the client sets the pace. What fails before the first
         piece is an error with a status; after it the answer is left without its end, so that the connection is closed
@@ -119,7 +135,7 @@ class LedgerApi:
         headers = [
             (b"content-type", file.media_type.encode()),
             (b"content-disposition", f'attachment; filename="{file.name}"'.encode()),
-            (b"x-request-id", new_request_id().encode()),
+            (b"x-request-id", request_id.encode()),
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         while chunk is not None:

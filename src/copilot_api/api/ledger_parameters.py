@@ -30,9 +30,15 @@ class Parameters:
 
     def __init__(self, query_string: bytes, now: datetime, find_keys: FindKeys) -> None:
         self._now = now
-        self._find_keys = find_keys
+        self.find_keys = find_keys
+        """The ids of the keys that go by a text."""
         self._given = _parse_query(query_string)
         self._read: set[str] = set()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parameters that are given."""
+        return tuple(self._given)
 
     def text(self, name: str, default: str = "") -> str:
         """A parameter as it is given."""
@@ -50,7 +56,7 @@ class Parameters:
     def filter(self, *, is_for_sums: bool = False) -> EventFilter:
         """The query in `q`; one for sums may only name what sums are kept by."""
         try:
-            found = parse_filter(self.text("q"), self._now, self._find_keys)
+            found = parse_filter(self.text("q"), self._now, self.find_keys)
         except BadRequest as error:
             error.param = "q"
             raise
@@ -63,16 +69,17 @@ class Parameters:
 
     def period(self, found: EventFilter) -> tuple[datetime, datetime]:
         """`since` and `until`, and what the query says of them; the last day where nothing does."""
-        until = min(filter(None, (self._time("until") or self._now, found.until)))
+        until = min(filter(None, (self.time("until") or self._now, found.until)))
         self._check_time("until", until)
-        given = [at for at in (self._time("since"), found.since) if at is not None]
+        given = [at for at in (self.time("since"), found.since) if at is not None]
         since = max(given) if given else until - USUAL_PERIOD
         self._check_time("since", since)
         if since >= until:
             raise BadRequest("since is not before until", param="since")
         return since, until
 
-    def _time(self, name: str) -> datetime | None:
+    def time(self, name: str) -> datetime | None:
+        """A point in time, where one is given."""
         text = self.text(name)
         if not text:
             return None
@@ -138,7 +145,7 @@ class Parameters:
         text = self.text(name)
         if not text:
             return None
-        position = _parse_position(text)
+        position = parse_position(text)
         if position is None:
             hint = "take what `next` says, as it is"
             raise BadRequest(f"{name}: this is no place in the ledger", param=name, hint=hint)
@@ -166,7 +173,8 @@ def _unknown(name: str, text: str, hint: str) -> BadRequest:
     return BadRequest(f"{name}: there is no {text[:100]!r}", param=name, hint=hint)
 
 
-def _parse_position(text: str) -> Position | None:
+def parse_position(text: str) -> Position | None:
+    """The place that such a text names, see `render_position`; None for one that names none."""
     if not re.fullmatch("[A-Za-z0-9_-]+={0,2}", text):
         return None  # the decoder would pass over what is not of its alphabet
     try:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from prometheus_client.registry import Collector
 
 from copilot_api.api.door import Door
-from copilot_api.api.errors import new_request_id
+from copilot_api.api.errors import request_id_of
 from copilot_api.api.http_exchange import Receive, Scope, Send
 from copilot_api.api.intake import RequestHead, refuse_foreign_page
 from copilot_api.api.responses import send_error, uncached
@@ -39,12 +39,12 @@ class MetricsEndpoint:
         try:
             await self._authenticate(scope)
         except GatewayError as error:
-            await send_error(send, error)
+            await send_error(send, error, request_id=request_id_of(scope))
             return
         accept = b",".join([value for name, value in scope["headers"] if name == b"accept"])
         media_type, pieces = render_metrics(self._collector, accept.decode("latin-1"))
         body = await _join(pieces)
-        headers = [(b"content-type", media_type.encode()), (b"x-request-id", new_request_id().encode())]
+        headers = [(b"content-type", media_type.encode()), (b"x-request-id", request_id_of(scope).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 

@@ -6,17 +6,15 @@ from dataclasses import dataclass
 from copilot_api import __version__
 from copilot_api.api.errors import error_form_for
 from copilot_api.api.http_exchange import Application, Receive, Scope, Send
+from copilot_api.api.operations.table import OPERATIONS
 from copilot_api.api.responses import answering_errors, send_error, send_json
+from copilot_api.api.security_headers import SecurityHeaders
 from copilot_api.errors import MethodNotAllowed, RouteNotFound
 
 Methods = Mapping[str, Application]
 
 _MODEL_PREFIXES = ("/v1/models/", "/models/")
 _GEMINI_PREFIX = "/v1beta/models/"
-
-
-async def _without_file(scope: Scope, receive: Receive, send: Send) -> None:
-    raise RouteNotFound("this gateway does not keep its settings in a file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,35 +31,28 @@ class Endpoints:
     models: Application
     usage: Application
     token: Application
-    identities: Application
-    ledger_usage: Application
-    ledger_waste: Application
-    ledger_events: Application
     healthz: Application
     readyz: Application
     metrics: Application
-    config: Application = _without_file
-    config_preview: Application = _without_file
+    admin_api: Application
+    """Every path under /admin/api, and files of captures."""
+    pages: Application
+    """What is for people: every other path under /admin."""
 
 
 class Router:
     """Finds the endpoint of a request. Lookups by path: no patterns, so nothing to get wrong or to be slow."""
 
-    def __init__(self, endpoints: Endpoints) -> None:
+    def __init__(self, endpoints: Endpoints, headers: SecurityHeaders | None = None) -> None:
+        self._headers = headers or SecurityHeaders()
+        self._pages, self._admin_api = endpoints.pages, endpoints.admin_api
         models = answering_errors(endpoints.models)
-        config, preview = answering_errors(endpoints.config), answering_errors(endpoints.config_preview)
         table: dict[str, Methods] = {
             "/": {"GET": index, "HEAD": index},
             "/healthz": {"GET": endpoints.healthz, "HEAD": endpoints.healthz},
             "/readyz": {"GET": endpoints.readyz, "HEAD": endpoints.readyz},
             "/metrics": {"GET": endpoints.metrics, "HEAD": endpoints.metrics},
             "/v1beta/models": {"GET": models, "HEAD": models},
-            "/admin/api/identities": {"GET": answering_errors(endpoints.identities)},
-            "/admin/api/usage": {"GET": endpoints.ledger_usage},
-            "/admin/api/usage/waste": {"GET": endpoints.ledger_waste},
-            "/admin/api/events": {"GET": endpoints.ledger_events},
-            "/admin/api/config": {"GET": config, "PUT": config},
-            "/admin/api/config/preview": {"POST": preview},
         }
         for path, methods in {
             "/chat/completions": {"POST": endpoints.chat},
@@ -87,6 +78,11 @@ class Router:
         if scope["type"] != "http":
             return
         path = scope["path"]
+        if path.startswith("/admin"):
+            send = self._headers.around(scope, send)
+            if path[6:7] in {"", "/"}:
+                await (self._pages if _is_page(path) else self._admin_api)(scope, receive, send)
+                return
         methods = self._table.get(path)
         if methods is None:
             methods = self._find(path, scope)
@@ -125,6 +121,13 @@ class Router:
         return self._gemini_actions.get(action, self._model) if model else self._model
 
 
+def _is_page(path: str) -> bool:
+    """Whether a path that begins with `/admin` is for people."""
+    if path.startswith("/admin/traces/") and path.endswith(".jsonl"):
+        return False
+    return path == "/admin" or (path.startswith("/admin/") and path != "/admin/api" and path[:11] != "/admin/api/")
+
+
 async def index(scope: Scope, receive: Receive, send: Send) -> None:
     """What this is and where to go."""
     document = {
@@ -144,13 +147,8 @@ async def index(scope: Scope, receive: Receive, send: Send) -> None:
             "GET /v1beta/models",
             "GET /usage",
             "GET /token",
-            "GET /admin/api/identities",
-            "GET /admin/api/usage",
-            "GET /admin/api/usage/waste",
-            "GET /admin/api/events",
-            "GET /admin/api/config",
-            "PUT /admin/api/config",
-            "POST /admin/api/config/preview",
+            *(f"{operation.method} {operation.path}" for operation in OPERATIONS),
+            "GET /admin",
             "GET /healthz",
             "GET /readyz",
             "GET /metrics",

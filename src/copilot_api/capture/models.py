@@ -76,6 +76,8 @@ class Trace(msgspec.Struct, kw_only=True, omit_defaults=True):
     reason: Reason = "key"
     replay_of: str = ""
     """The request id that this one repeats."""
+    replay_of_key_id: str | None = None
+    """The key whose request it repeats: what its holder sent is in here, and goes when that key's traces are erased."""
     client: str = ""
     endpoint: str = ""
     model: str = ""

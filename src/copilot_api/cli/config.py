@@ -21,7 +21,7 @@ from copilot_api.config.edits import NEW_FILE, get_value, parse_key, parse_value
 from copilot_api.config.environment import environment
 from copilot_api.config.loader import ConfigInvalid, decode_text, parse_config, read_bounded
 from copilot_api.config.paths import DataDirectory
-from copilot_api.config.schema import ConfigFile, json_schema, list_pending, list_settings
+from copilot_api.config.schema import ConfigFile, json_schema, list_settings
 from copilot_api.config.store import ConfigConflict, ConfigStore, Stored, changed_paths
 from copilot_api.errors import BadRequest
 
@@ -64,7 +64,6 @@ def show(as_json: bool) -> None:
         return
     said: Any = {} if stored.content is None else msgspec.json.decode(stored.content)
     print_table(("setting", "value", "from"), _effective(document, said, ""))
-    _print_notes(list_pending(stored.config))
 
 
 def _effective(value: object, said: object, key: str) -> Iterator[tuple[str, str, str]]:
@@ -109,21 +108,20 @@ def validate(file: str | None, as_json: bool) -> int:
     """
     where, content = _read(file)
     try:
-        config = ConfigFile() if content is None else parse_config(content, where)
+        if content is not None:
+            parse_config(content, where)
     except ConfigInvalid as error:
         if as_json:
             mistakes = [asdict(each) for each in error.mistakes]
             problem = None if mistakes else error.problem
-            print_json({"file": where, "valid": False, "problem": problem, "mistakes": mistakes, "pending": []})
+            print_json({"file": where, "valid": False, "problem": problem, "mistakes": mistakes})
         else:
             _print_mistakes(error)
         return 2
-    pending = list_pending(config)
     if as_json:
-        print_json({"file": where, "valid": True, "problem": None, "mistakes": [], "pending": pending})
+        print_json({"file": where, "valid": True, "problem": None, "mistakes": []})
     else:
         click.echo(f"valid: {where}" if content is not None else f"no file, so the defaults hold: {where}")
-        _print_notes(pending)
     return 0
 
 
@@ -147,11 +145,6 @@ def _print_mistakes(error: ConfigInvalid) -> None:
         for text in (mistake.problem, mistake.allowed and f"allowed: {mistake.allowed}"):
             if text:
                 click.echo(click.wrap_text(text, _WIDTH, "    ", "    "), err=True)
-
-
-def _print_notes(pending: list[str]) -> None:
-    for key in pending:
-        click.echo(f"note: {key} has no effect in this version", err=True)
 
 
 # Change ---------------------------------------------------------------------------------------------------------------
@@ -180,7 +173,6 @@ def set_(key: str, value: str | None, unset: bool, as_json: bool) -> None:
         click.echo("nothing to change", err=True)
     else:
         click.echo(_outcome(stored.config, keys, key))
-    _print_notes([each for each in list_pending(stored.config) if each == ".".join(keys)])
 
 
 def _outcome(config: ConfigFile, keys: tuple[str, ...], key: str) -> str:
@@ -283,7 +275,6 @@ def rollback(version: str, as_json: bool) -> None:
         click.echo("nothing to change: the file is that version", err=True)
     else:
         click.echo(f"rolled back to {version}; changed: {', '.join(changed) or 'nothing but the layout'}")
-    _print_notes(list_pending(stored.config))
 
 
 command.add_command(preview_command)

@@ -7,6 +7,7 @@ from importlib.metadata import version
 import click
 
 from copilot_api import __version__
+from copilot_api.api.system import LIBRARIES
 from copilot_api.cli.auth import upstream_settings
 from copilot_api.cli.options import json_option
 from copilot_api.cli.output import print_json
@@ -14,8 +15,6 @@ from copilot_api.config.binding import without_credentials
 from copilot_api.config.environment import environment
 from copilot_api.config.loader import ConfigInvalid, load_config
 from copilot_api.config.paths import DataDirectory
-
-_LIBRARIES = ("uvicorn", "uvloop", "httptools", "msgspec", "aiohttp", "sqlalchemy", "alembic", "click")
 
 
 @click.command
@@ -33,7 +32,7 @@ def command(*, as_json: bool) -> None:
         "copilot-api": __version__,
         "python": sys.version.split()[0],
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        **{name: version(name) for name in _LIBRARIES},
+        **{name: version(name) for name in LIBRARIES},
         "data directory": str(directory.path),
         "database": _state(directory.database.exists()),
         "github_token": _state(directory.github_token.exists()),

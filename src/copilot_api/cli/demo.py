@@ -3,11 +3,13 @@
 import random
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from copilot_api.audit.log import AuditLog
 from copilot_api.cli.gateway_options import GatewayFlags, gateway_options, make_settings
@@ -15,7 +17,8 @@ from copilot_api.cli.simulated import run_simulated
 from copilot_api.clock import SystemClock
 from copilot_api.config.budgets import parse_budget
 from copilot_api.config.paths import DataDirectory
-from copilot_api.config.schema import ConfigFile
+from copilot_api.config.reload import SettingsSource
+from copilot_api.config.store import ConfigStore
 from copilot_api.keys.changes import KeyChanges
 from copilot_api.keys.models import KeyPolicy, Tier
 from copilot_api.keys.service import KeyService
@@ -45,6 +48,26 @@ _POLICIES = {
 }
 _MODELS = (("gpt-4.1", 0.0, 0), ("claude-sonnet-4.6", 1.0, 300), ("gpt-5-mini", 0.0, 0), ("claude-opus-4.7", 3.0, 500))
 
+_ALIASES: dict[str, dict[str, object]] = {
+    "fast": {"upstream": "gpt-5-mini", "note": "For autocomplete and small questions."},
+    "smart": {"upstream": "claude-sonnet-4.6", "fallback": ["gpt-4.1"], "note": "What most people want."},
+    "deep": {
+        "upstream": "claude-opus-4.7",
+        "allowed_keys": ["ada", "grace"],
+        "default_effort": "high",
+        "note": "Expensive: not for the pipeline.",
+    },
+}
+_CONFIGS: tuple[dict[str, object], ...] = (
+    {"version": 1, "models": {"fast": {"upstream": "gpt-4.1"}}},
+    {
+        "version": 1,
+        "models": _ALIASES,
+        "limits": {"default_key": {"rpm": 240}, "budgets": ["credits:day:2000:observe"]},
+        "retention": {"events_days": 120},
+    },
+)
+
 
 @click.command
 @gateway_options
@@ -55,7 +78,7 @@ def command(**flags: Any) -> None:
     It comes with sample keys and two weeks of sample usage, and prints a curl line that works. Nothing leaves this
     machine.
     """
-    settings = make_settings(GatewayFlags(**flags, github_token=None), ConfigFile())
+    gateway_flags = GatewayFlags(**flags, github_token=None)
     with tempfile.TemporaryDirectory(prefix="copilot-api-demo-") as name:
         directory = DataDirectory(Path(name))
         directory.prepare()
@@ -71,7 +94,18 @@ def command(**flags: Any) -> None:
             premium_entitlement=_ENTITLEMENT,
             premium_used=used,
         )
-        run_simulated(settings, directory, on_listening=listening, options=options)
+        source = SettingsSource(
+            directory.config, lambda config: replace(make_settings(gateway_flags, config), is_demo=True)
+        )
+        run_simulated(source.current, directory, source=source, on_listening=listening, options=options)
+
+
+def _write_config(directory: DataDirectory, audit: AuditLog) -> None:
+    """Sample names for models, written in two steps, so that there is a version to go back to."""
+    store, expected = ConfigStore(directory.config, directory.config_history), ""
+    for document in _CONFIGS:
+        content = msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+        expected = store.replace(content, expected=expected, actor=_ACTOR, audit=audit).version_hash
 
 
 def _fill(directory: DataDirectory) -> tuple[str, str, float]:
@@ -80,7 +114,9 @@ def _fill(directory: DataDirectory) -> tuple[str, str, float]:
     database = open_sqlite(directory.database)
     try:
         upgrade(database)
-        repository = SqlKeyRepository(database, AuditLog(directory.audit, clock))
+        audit = AuditLog(directory.audit, clock)
+        repository = SqlKeyRepository(database, audit)
+        _write_config(directory, audit)
         keys = KeyService(repository, KeyChanges(directory.key_stamp), clock)
         admin = keys.issue("demo admin", tier=Tier.ADMIN, actor=_ACTOR)
         issued = {label: keys.issue(label, policy=_POLICIES[label], actor=_ACTOR) for label, _, _ in _PEOPLE}

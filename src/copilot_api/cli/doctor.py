@@ -16,6 +16,7 @@ import click
 
 from copilot_api.audit.log import AuditLog
 from copilot_api.cli.auth import hosts_of, upstream_settings
+from copilot_api.cli.doctor_audit import check_audit
 from copilot_api.cli.doctor_ledger import Finding, State, check_ledger, check_sums
 from copilot_api.cli.models import render_age
 from copilot_api.cli.options import json_option, option
@@ -27,7 +28,7 @@ from copilot_api.config.binding import AddressUnusable, bind, shown_url, without
 from copilot_api.config.environment import environment
 from copilot_api.config.loader import load_config
 from copilot_api.config.paths import DataDirectory
-from copilot_api.config.schema import ConfigFile, list_pending
+from copilot_api.config.schema import ConfigFile
 from copilot_api.config.settings import Exposure, Settings
 from copilot_api.errors import GatewayError, StorageUnavailable
 from copilot_api.gateway.plan import broken_aliases
@@ -88,6 +89,7 @@ def examine(directory: DataDirectory) -> dict[str, Finding]:
     try:
         found["database"] = _check_database(directory, database)
         is_usable = database is not None and found["database"].state is State.OK
+        found["audit"] = check_audit(directory)
         found["ledger"] = check_ledger(directory, database if is_usable else None)
         found |= _check_stored(directory, database if is_usable else None, settings.exposure)
     finally:
@@ -128,9 +130,6 @@ def _check_config(directory: DataDirectory) -> tuple[Settings, Finding]:
     try:
         config = load_config(directory.config)
         settings = start_settings(config)
-        if pending := list_pending(config):
-            detail = f"valid, but without effect in this version: {', '.join(pending)}"
-            return settings, Finding(State.WARNING, detail, "take them out, so that nobody relies on them")
         return settings, Finding(State.OK, "valid" if directory.config.exists() else "no file: the defaults apply")
     except GatewayError as error:
         cure = error.actual_hint or "mend the file"

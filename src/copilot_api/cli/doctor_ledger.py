@@ -10,8 +10,9 @@ from copilot_api.config.paths import DataDirectory
 from copilot_api.errors import StorageUnavailable
 from copilot_api.storage.database import Database
 from copilot_api.storage.instants import from_microseconds
-from copilot_api.storage.ledger_upkeep import LedgerState, read_ledger_state
+from copilot_api.storage.ledger_upkeep import read_ledger_state
 from copilot_api.storage.rollup_upkeep import find_differences, mend
+from copilot_api.usage.upkeep import LedgerState
 
 LOCK_SECONDS = 60.0
 """How long a mended day waits for the lock of the database."""

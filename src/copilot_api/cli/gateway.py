@@ -13,15 +13,15 @@ import click
 
 from copilot_api.app import Storage, Surroundings
 from copilot_api.audit.log import AuditLog
-from copilot_api.audit.models import Action, AuditEvent
-from copilot_api.cli.stores import local_actor
+from copilot_api.audit.models import Action, AuditEvent, Origin
+from copilot_api.cli.privacy_tools import make_privacy_tools
+from copilot_api.cli.stores import Stores, local_actor
 from copilot_api.clock import Clock, SystemClock
 from copilot_api.config.environment import environment
 from copilot_api.config.paths import DataDirectory
 from copilot_api.config.reload import SettingsSource
-from copilot_api.config.schema import list_pending
 from copilot_api.config.settings import Settings
-from copilot_api.config.store import ConfigStore
+from copilot_api.config.store import ConfigStore, Version
 from copilot_api.keys.bootstrap import ensure_admin_key_in_file
 from copilot_api.keys.changes import KeyChanges
 from copilot_api.keys.service import KeyService
@@ -33,9 +33,11 @@ from copilot_api.observability.metrics import Metrics
 from copilot_api.observability.otel import make_export
 from copilot_api.storage.catalogs import SqlCatalogRepository
 from copilot_api.storage.keys import SqlKeyRepository
-from copilot_api.storage.ledger_upkeep import SqlLedgerUpkeep
+from copilot_api.storage.ledger_upkeep import SqlLedgerUpkeep, read_database_state
 from copilot_api.storage.migrate import upgrade
+from copilot_api.storage.privacy import SqlPrivacyRepository
 from copilot_api.storage.quotas import SqlQuotaRepository
+from copilot_api.storage.sessions import SqlSessionRepository
 from copilot_api.storage.sqlite import open_sqlite
 from copilot_api.storage.stops import SqlStopRepository
 from copilot_api.storage.usage import SqlUsageRepository
@@ -95,9 +97,9 @@ def prepared(
 
         usage = SqlUsageRepository(database)
         if source is not None:
-            for name in list_pending(source.config):
-                observe(Notice(f"config.json: {name} has no effect in this version"))
             source.observe, source.guard = observe, partial(_guard_opening, audit, observe)
+        stops, catalogs = SqlStopRepository(database, audit), SqlCatalogRepository(database)
+        stores = Stores(clock, keys, usage, stops, catalogs, directory, database, audit)
         yield Surroundings(
             directory=directory,
             storage=Storage(
@@ -105,20 +107,25 @@ def prepared(
                 repository,
                 usage,
                 usage,
-                SqlStopRepository(database, audit),
-                SqlCatalogRepository(database),
+                stops,
+                catalogs,
                 SqlQuotaRepository(database),
                 SqlLedgerUpkeep(database),
+                SqlPrivacyRepository(database, audit),
+                SqlSessionRepository(database, audit),
                 probe,
+                partial(read_database_state, database),
             ),
             identity=identity,
             clock=clock,
             observe=observe,
             metrics=metrics,
+            audit=audit,
             log_lines_dropped=lambda: lines.dropped,
             ask=ask_in_terminal,
             source=source,
             config_writer=_ConfigWriter(ConfigStore(directory.config, directory.config_history), audit),
+            make_privacy_tools=partial(make_privacy_tools, stores),
             on_listening=listening,
         )
     finally:
@@ -150,11 +157,33 @@ class _ConfigWriter:
     store: ConfigStore
     audit: AuditLog
 
-    def replace(self, content: bytes, expected: str | None, actor: str) -> str:
+    def read(self) -> tuple[bytes | None, str]:
+        """See `ConfigWriter`."""
+        return self.store.read_content()
+
+    def history(self) -> list[Version]:
+        """See `ConfigWriter`."""
+        return self.store.history()
+
+    def read_version(self, version_id: str) -> bytes:
+        """See `ConfigWriter`."""
+        return self.store.read_version(version_id)
+
+    def replace(
+        self,
+        content: bytes,
+        expected: str | None,
+        actor: str,
+        origin: Origin,
+        detail: dict[str, object] | None = None,
+    ) -> str:
         """See `ConfigWriter`."""
         if expected is None:
             expected = self.store.read_content()[1]
-        return self.store.replace(content, expected=expected, actor=actor, audit=self.audit).version_hash
+        stored = self.store.replace(
+            content, expected=expected, actor=actor, audit=self.audit, detail=detail, origin=origin
+        )
+        return stored.version_hash
 
 
 def _guard_opening(audit: AuditLog, observe: Observer, old: Settings, new: Settings) -> None:

@@ -14,6 +14,7 @@ from copilot_api.config.loader import parse_budgets
 from copilot_api.config.schema import ConfigFile
 from copilot_api.config.settings import (
     AdmissionLimits,
+    CaptureSettings,
     Exposure,
     MetricsSettings,
     ModelAlias,
@@ -171,8 +172,14 @@ def make_settings(flags: GatewayFlags, config: ConfigFile) -> Settings:
         opentelemetry=OtelTarget(
             config.opentelemetry.endpoint, config.opentelemetry.traces, config.opentelemetry.metrics
         ),
+        has_pages=config.features.webui,
         is_recording=config.features.telemetry,
-        retention=RetentionSettings(config.retention.events_days, config.retention.rollups_days),
+        retention=RetentionSettings(
+            config.retention.events_days, config.retention.rollups_days, config.retention.audit_days
+        ),
+        captures=CaptureSettings(
+            config.features.debug, config.retention.traces_days, config.retention.traces_max_bytes
+        ),
         exposure=Exposure(
             {
                 name: ModelAlias(

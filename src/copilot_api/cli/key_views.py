@@ -1,40 +1,16 @@
-"""A key as commands show it: as JSON, field by field, and as a line of a table."""
+"""A key as commands show it to people: field by field, and as a line of a table."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
 from copilot_api.config.budgets import Budget
-from copilot_api.keys.models import ApiKey, KeyPolicy
+from copilot_api.keys.documents import is_observed, name_status
+from copilot_api.keys.models import ApiKey, CaptureOrder, KeyPolicy
 
 COLUMNS = ("id", "label", "tier", "prefix", "status", "models", "limits", "created", "expires", "last used")
 """The columns of `render_row`."""
 
 _OBSERVED = " (observed)"
-
-
-def render_key(key: ApiKey, now: datetime) -> dict[str, object]:
-    """A key as JSON, without a secret."""
-    policy = key.policy
-    return {
-        "id": key.id,
-        "label": key.label,
-        "tier": key.tier.value,
-        "prefix": key.prefix,
-        "status": _status(key, now),
-        "models": list(policy.models),
-        "cidrs": list(policy.cidrs),
-        "rpm": policy.rpm,
-        "tpm": policy.tpm,
-        "max_in_flight": policy.max_in_flight,
-        "weight": policy.weight,
-        "budgets": [_render_budget(policy, budget) for budget in policy.budgets],
-        "observe": list(policy.observe),
-        "created_at": key.created_at.isoformat(),
-        "not_before": _time(key.not_before),
-        "expires_at": _time(key.expires_at),
-        "revoked_at": _time(key.revoked_at),
-        "last_used_at": _time(key.last_used_at),
-    }
 
 
 def render_fields(key: ApiKey, now: datetime) -> dict[str, str | Sequence[str] | None]:
@@ -50,7 +26,7 @@ def render_fields(key: ApiKey, now: datetime) -> dict[str, str | Sequence[str] |
         "label": key.label,
         "tier": key.tier.value,
         "prefix": key.prefix,
-        "status": _status(key, now),
+        "status": name_status(key, now),
         "models": f"{', '.join(policy.models)}{_mark(policy, 'models') if '*' not in policy.models else ''}",
         "networks": f"{', '.join(policy.cidrs)}{_mark(policy, 'cidrs')}" if policy.cidrs else None,
         "rpm": limit("rpm", policy.rpm),
@@ -66,6 +42,7 @@ def render_fields(key: ApiKey, now: datetime) -> dict[str, str | Sequence[str] |
         "expires": _second(key.expires_at),
         "revoked": _second(key.revoked_at),
         "last used": _second(key.last_used_at),
+        "captured": _describe_capture(key.capture_at(now)),
     }
 
 
@@ -78,11 +55,15 @@ def render_row(key: ApiKey, now: datetime) -> tuple[str | None, ...]:
         key.label,
         key.tier.value,
         key.prefix,
-        _status(key, now),
+        _state(key, now),
         models,
         _limits(key.policy),
         *map(_minute, times),
     )
+
+
+def _describe_capture(order: CaptureOrder | None) -> str | None:
+    return None if order is None else f"until {_second(order.until)}, by {order.by}: {order.reason}"
 
 
 def _limits(policy: KeyPolicy) -> str | None:
@@ -105,25 +86,12 @@ def _limits(policy: KeyPolicy) -> str | None:
     return text or None
 
 
-def _render_budget(policy: KeyPolicy, budget: Budget) -> dict[str, object]:
-    return {
-        "unit": budget.unit.value,
-        "window": budget.window.value,
-        "amount": int(budget.amount) if budget.amount.is_integer() else budget.amount,
-        "mode": "observed" if _is_observed(policy, budget) else "enforced",
-    }
-
-
-def _is_observed(policy: KeyPolicy, budget: Budget) -> bool:
-    return budget.is_observed or policy.observes("budgets")
-
-
 def _mark(policy: KeyPolicy, name: str) -> str:
     return _OBSERVED if policy.observes(name) else ""
 
 
 def _budget_mark(policy: KeyPolicy, budget: Budget) -> str:
-    return _OBSERVED if _is_observed(policy, budget) else ""
+    return _OBSERVED if is_observed(policy, budget) else ""
 
 
 def _short(number: float) -> str:
@@ -138,16 +106,9 @@ def _number(number: float) -> str:
     return f"{number:,.15g}"
 
 
-def _status(key: ApiKey, now: datetime) -> str:
-    if key.revoked_at is not None:
-        return "revoked"
-    if key.expires_at is not None and key.expires_at <= now:
-        return "expired"
-    return "valid" if key.is_valid_at(now) else "not yet valid"
-
-
-def _time(at: datetime | None) -> str | None:
-    return None if at is None else at.isoformat()
+def _state(key: ApiKey, now: datetime) -> str:
+    """The status in a table, where it is worth knowing at a glance that what a key says is recorded."""
+    return name_status(key, now) if key.capture_at(now) is None else f"{name_status(key, now)}, captured"
 
 
 def _second(at: datetime | None) -> str | None:

@@ -7,10 +7,15 @@ import click
 from msgspec import UNSET
 
 from copilot_api.cli.key_policy import KeyFlags, policy_options, resolve_time
-from copilot_api.cli.key_views import COLUMNS, render_fields, render_key, render_row
+from copilot_api.cli.key_views import COLUMNS, render_fields, render_row
 from copilot_api.cli.options import DURATION, json_option, option
 from copilot_api.cli.output import print_fields, print_json, print_table
 from copilot_api.cli.stores import Stores, local_actor, open_stores
+from copilot_api.config.environment import environment
+from copilot_api.config.loader import load_config
+from copilot_api.config.paths import DataDirectory
+from copilot_api.keys.captures import CaptureForbidden
+from copilot_api.keys.documents import render_key
 from copilot_api.keys.models import ApiKey, KeyPolicy, Tier
 from copilot_api.keys.service import IssuedKey
 
@@ -122,6 +127,34 @@ def revoke(key: str, as_json: bool) -> None:
         else:
             click.echo(f"revoked: {revoked.id} ({revoked.label})")
         _warn_locked_out(stores, revoked)
+
+
+@command.command("debug", epilog=_KEY_HELP)
+@_KEY_ARGUMENT
+@option("--reason", help="Why; the key's holder and the audit log are told.")
+@option("--for", "duration", type=DURATION, help="How long from now on, at most 24h; again for longer.")
+@option("--off", is_flag=True, help="Capture no further calls.")
+@json_option
+def debug(*, key: str, reason: str | None, duration: timedelta | None, off: bool, as_json: bool) -> None:
+    """
+    Have a key's calls captured for a while: what they say, both ways, redacted.
+
+    The holder is told: by a header of each answer, and by GET /usage. 'copilot-api traces' shows what was captured.
+    """
+    if off and (reason is not None or duration is not None):
+        raise click.UsageError("--off takes neither --reason nor --for")
+    if not off and (reason is None or duration is None):
+        raise click.UsageError("give --reason and --for, or --off")
+    with open_stores() as stores:
+        found = stores.keys.get(key)
+        if reason is None or duration is None:
+            changed = stores.keys.stop_capture(found.id, actor=local_actor())
+        else:
+            if not load_config(DataDirectory.locate(environment()).config).features.debug:
+                raise CaptureForbidden("captures are switched off on this gateway")
+            seconds = duration.total_seconds()
+            changed = stores.keys.start_capture(found.id, reason, seconds, actor=local_actor())
+        _print_key(changed, stores.clock.now(), as_json=as_json)
 
 
 def print_issued(issued: IssuedKey, now: datetime, *, as_json: bool) -> None:

@@ -4,11 +4,11 @@
 From the catalog that the gateway stored and from config.json: it works beside a running gateway and without one.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import click
+import msgspec
 
 from copilot_api.cli.options import MOMENT, json_option, option, resolve_moment
 from copilot_api.cli.output import print_json, print_table
@@ -17,32 +17,17 @@ from copilot_api.config.environment import environment
 from copilot_api.config.loader import load_config
 from copilot_api.config.paths import DataDirectory
 from copilot_api.config.settings import Exposure, ModelAlias
-from copilot_api.errors import CatalogUnavailable, GatewayError
-from copilot_api.gateway.plan import broken_aliases, choose
+from copilot_api.errors import CatalogUnavailable
+from copilot_api.gateway.offers import Offer, describe_offers, list_endpoints, list_offers
 from copilot_api.keys.models import ApiKey
-from copilot_api.upstream.catalog import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, Catalog, Model
-from copilot_api.upstream.drift import CatalogChange
-from copilot_api.upstream.prices import TokenPrices
+from copilot_api.upstream.catalog import Model
+from copilot_api.upstream.drift import render_change
 from copilot_api.usage.exports import Cell
 
 MAX_CHANGES = 1000
 """The most changes that are listed."""
 
-_ENDPOINTS = {CHAT: "chat", RESPONSES: "responses", MESSAGES: "messages", EMBEDDINGS: "embeddings"}
 _CAPTION = "price: credits for a million tokens in / out where Copilot says so, else premium requests a call (1x)"
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """One name that clients can use, or could."""
-
-    name: str
-    alias: ModelAlias | None
-    model: Model | None
-    """What answers for it now."""
-    notes: tuple[str, ...]
-    may_use: bool | None = None
-    """Whether the key that was asked about may use it."""
 
 
 @click.command("models")
@@ -72,25 +57,12 @@ def command(*, key: str | None, drift: bool, since: datetime | timedelta, as_jso
             click.echo(f"this key is not valid now, and may use nothing: {found.id} ({found.label})", err=True)
         offers = list(list_offers(stored.parse(), exposure, found, now))
     if as_json:
-        print_json(_render(offers, exposure, stored.at, now))
+        print_json(msgspec.to_builtins(describe_offers(offers, exposure, stored.at, now)))
     else:
         _print_offers(offers, exposure, found)
         click.echo(
             f"\n{_CAPTION}\nas a gateway stored it {render_age(now - stored.at)} ago, {stored.at:%Y-%m-%d %H:%M} UTC"
         )
-
-
-def list_offers(catalog: Catalog, exposure: Exposure, key: ApiKey | None, now: datetime) -> Iterator[Offer]:
-    """Every name, aliases first, with what speaks against using it."""
-    broken = set(broken_aliases(exposure, catalog))
-    names = list(exposure.aliases)
-    if not exposure.is_listed_only:
-        names += [model.id for model in catalog.models if model.id not in exposure.aliases]
-    for name in names:
-        alias = exposure.aliases.get(name)
-        model = _find_model(catalog, name, alias)
-        may_use = None if key is None else key.is_valid_at(now) and _may_use(name, key, catalog, exposure)
-        yield Offer(name, alias, model, tuple(_list_notes(name, alias, model, broken)), may_use)
 
 
 def render_age(age: timedelta) -> str:
@@ -106,36 +78,6 @@ def _nothing_stored() -> CatalogUnavailable:
     return CatalogUnavailable(
         "no list of models is stored yet", hint="start the gateway once, it stores the list: copilot-api start"
     )
-
-
-def _find_model(catalog: Catalog, name: str, alias: ModelAlias | None) -> Model | None:
-    """What answers: the first model of the entry that is there and enabled, else one that is there."""
-    wanted = (name,) if alias is None else (alias.upstream, *alias.fallback)
-    found = [model for model in map(catalog.find, wanted) if model is not None]
-    return next((model for model in found if model.is_enabled), found[0] if found else None)
-
-
-def _may_use(name: str, key: ApiKey, catalog: Catalog, exposure: Exposure) -> bool:
-    try:
-        choose(name, key, catalog, exposure)
-    except GatewayError:
-        return False
-    return True
-
-
-def _list_notes(name: str, alias: ModelAlias | None, model: Model | None, broken: set[str]) -> Iterator[str]:
-    if alias is not None and not alias.is_enabled:
-        yield "switched off"
-    elif name in broken:
-        yield "BROKEN: no such model"
-    if model is None:
-        return
-    if not model.is_enabled:
-        yield "DISABLED at GitHub"
-    if not model.endpoints & _ENDPOINTS.keys():
-        yield "not served here"
-    if alias is not None and model.id != alias.upstream and model.id in alias.fallback:
-        yield f"fallback {model.id} answers"
 
 
 # For people -------------------------------------------------------------------------------------------------------
@@ -161,15 +103,11 @@ def _render_row(offer: Offer, exposure: Exposure) -> list[Cell]:
         offer.name,
         alias.upstream if alias is not None and alias.upstream != offer.name else None,
         ", ".join(alias.fallback) or None if alias is not None else None,
-        ", ".join(_list_endpoints(offer.model)) or None,
+        ", ".join(list_endpoints(offer.model)) or None,
         _render_price(offer.model),
         _render_callers(alias) if offer.may_use is None else offer.may_use,
         ", ".join(notes) or None,
     ]
-
-
-def _list_endpoints(model: Model | None) -> list[str]:
-    return [] if model is None else [name for path, name in _ENDPOINTS.items() if path in model.endpoints]
 
 
 def _render_price(model: Model | None) -> str | None:
@@ -184,47 +122,6 @@ def _render_callers(alias: ModelAlias | None) -> str:
     return "all" if alias is None or "*" in alias.allowed_keys else ", ".join(alias.allowed_keys) or "nobody"
 
 
-# For scripts ------------------------------------------------------------------------------------------------------
-
-
-def _render(offers: Sequence[Offer], exposure: Exposure, at: datetime, now: datetime) -> dict[str, object]:
-    return {
-        "at": at.isoformat(),
-        "age_seconds": max(0, int((now - at).total_seconds())),
-        "exposure": "listed" if exposure.is_listed_only else "catalog",
-        "default_model_alias": exposure.default_alias,
-        "models": [_render_offer(offer) for offer in offers],
-    }
-
-
-def _render_offer(offer: Offer) -> dict[str, object]:
-    alias, model = offer.alias, offer.model
-    document: dict[str, object] = {
-        "name": offer.name,
-        "upstream": offer.name if alias is None else alias.upstream,
-        "fallback": [] if alias is None else list(alias.fallback),
-        "answered_by": None if model is None else model.id,
-        "endpoints": [] if model is None else sorted(model.endpoints),
-        "prices": None if model is None or model.prices is None else _render_prices(model.prices),
-        "multiplier": None if model is None else model.multiplier,
-        "allowed_keys": ["*"] if alias is None else list(alias.allowed_keys),
-        "is_enabled": alias is None or alias.is_enabled,
-        "is_enabled_upstream": model is not None and model.is_enabled,
-        "notes": list(offer.notes),
-    }
-    return document if offer.may_use is None else {**document, "may_use": offer.may_use}
-
-
-def _render_prices(prices: TokenPrices) -> dict[str, float]:
-    """In credits for a million tokens."""
-    return {
-        "input": prices.input / 1000,
-        "output": prices.output / 1000,
-        "cache_read": prices.cache_read / 1000,
-        "cache_write": prices.cache_write / 1000,
-    }
-
-
 # Drift ------------------------------------------------------------------------------------------------------------
 
 
@@ -233,7 +130,7 @@ def _print_drift(stores: Stores, since: datetime, *, as_json: bool) -> None:
         raise _nothing_stored()
     changes = stores.catalogs.list_changes(since, MAX_CHANGES)
     if as_json:
-        print_json({"since": since.isoformat(), "changes": [_render_change(change) for change in changes]})
+        print_json({"since": since.isoformat(), "changes": [render_change(change) for change in changes]})
     elif not changes:
         click.echo(f"no change since {since:%Y-%m-%d %H:%M} UTC", err=True)
     else:
@@ -244,13 +141,3 @@ def _print_drift(stores: Stores, since: datetime, *, as_json: bool) -> None:
         print_table(("when (UTC)", "model", "change", "before", "after"), rows)
     if len(changes) == MAX_CHANGES:
         click.echo(f"these are the newest {MAX_CHANGES:,}; there may be more: give a later --since", err=True)
-
-
-def _render_change(change: CatalogChange) -> dict[str, str]:
-    return {
-        "at": change.at.isoformat(),
-        "model": change.model,
-        "kind": change.kind,
-        "before": change.before,
-        "after": change.after,
-    }

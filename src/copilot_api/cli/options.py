@@ -1,20 +1,17 @@
 """Flags, alike in all commands: each is also an environment variable; times and lists are written one way."""
 
-import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from itertools import chain
 from typing import Any, Generic, TypeVar
 
 import click
 
+from copilot_api.config.moments import parse_duration, parse_when
+
 _Value = TypeVar("_Value")
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any] | click.Command)
-
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_DURATION = re.compile(r"([0-9]{1,8})([smhdw])")
-_LONGEST = timedelta(days=36_500)
 
 
 def option(*names: str, variables: Sequence[str] = (), **settings: Any) -> Callable[[_Decorated], _Decorated]:
@@ -51,11 +48,12 @@ class DurationType(click.ParamType[timedelta]):
         """See `click.ParamType`."""
         if isinstance(value, timedelta):
             return value
-        if not (match := _DURATION.fullmatch(str(value).strip().lower())):
+        try:
+            duration = parse_duration(str(value))
+        except OverflowError as error:
+            self.fail(f"{value!r} is {error}", param, ctx)
+        if duration is None:
             self.fail(f"{value!r} is not a duration: write 90s, 15m, 24h, 30d or 2w", param, ctx)
-        duration = timedelta(**{_UNITS[match[2]]: int(match[1])})
-        if duration > _LONGEST:
-            self.fail(f"{value!r} is longer than a hundred years", param, ctx)
         return duration
 
 
@@ -75,16 +73,15 @@ class MomentType(click.ParamType[datetime | timedelta]):
         """See `click.ParamType`; a duration stays one, for `resolve_moment` or `resolve_future`."""
         if isinstance(value, datetime | timedelta):
             return value
-        text = str(value).strip()
-        if _DURATION.fullmatch(text.lower()):
-            return DURATION.convert(text, param, ctx)
         try:
-            moment = datetime.fromisoformat(text)
-            return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-        except (ValueError, OverflowError):
+            found = parse_when(str(value))
+        except OverflowError as error:
+            self.fail(f"{value!r} is {error}", param, ctx)
+        if found is None:
             self.fail(
                 f"{value!r} is no moment: write 24h ({self._direction}), 2026-07-01 or 2026-07-01T12:00:00Z", param, ctx
             )
+        return found
 
 
 class NamesType(click.ParamType[tuple[str, ...]]):

@@ -97,8 +97,12 @@ def _text(cell: Cell) -> str:
         return f"{cell:,}"
     if isinstance(cell, float):
         return f"{cell:,.2f}"
-    # Names come from anywhere: one that holds control characters must not reach the terminal as they are.
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in cell)
+    return printable(cell)
+
+
+def printable(text: str) -> str:
+    """`text`, wherever it is from, as one line that does nothing to a terminal: control characters are spelled out."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def _is_number(cell: Cell) -> bool:

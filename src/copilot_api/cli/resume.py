@@ -2,11 +2,11 @@
 
 import click
 
-from copilot_api.audit.models import Action, AuditEvent
 from copilot_api.cli.options import json_option, option
 from copilot_api.cli.output import print_json
 from copilot_api.cli.stores import local_actor, open_stores
 from copilot_api.upstream.identities import DEFAULT_IDENTITY
+from copilot_api.upstream.stops import lift_stop
 
 
 @click.command("resume")
@@ -21,16 +21,12 @@ def command(identity: str, as_json: bool) -> None:
     two, with one call at a time to begin with.
     """
     with open_stores() as stores:
-        stop = stores.stops.find_stop(identity)
-        is_resumed = False
-        if stop is not None:
-            event = AuditEvent(local_actor(), Action.IDENTITY_RESUMED, identity, {"reason": stop.reason})
-            is_resumed = stores.stops.remove_stop(identity, event)
+        stop = lift_stop(stores.stops, identity, local_actor())
     since = stop.at.isoformat(timespec="seconds") if stop is not None else None
     if as_json:
         reason = stop.reason if stop is not None else None
-        print_json({"identity": identity, "was_stopped": is_resumed, "since": since, "reason": reason})
-    elif stop is not None and is_resumed:
+        print_json({"identity": identity, "was_stopped": stop is not None, "since": since, "reason": reason})
+    elif stop is not None:
         click.echo(f"resumed: {identity}, which was stopped at {since}: {stop.reason}")
     else:
         click.echo(f"not stopped: {identity}", err=True)

@@ -40,6 +40,9 @@ class Stores:
     usage: UsageRepository
     stops: StopRepository
     catalogs: CatalogRepository
+    directory: DataDirectory
+    database: Database
+    audit: AuditLog
 
 
 @contextmanager
@@ -59,6 +62,9 @@ def open_stores() -> Generator[Stores]:
             SqlUsageRepository(database),
             SqlStopRepository(database, audit),
             SqlCatalogRepository(database),
+            directory,
+            database,
+            audit,
         )
     finally:
         database.close()

@@ -95,7 +95,7 @@ class DataDirectory:
         for path in (self.spool, self.traces, self.config_history):
             if os.path.lexists(path):
                 _make_private(path, is_directory=True)
-        named = (self.config, self.key_stamp, self.audit, self.github_token, self.admin_key)
+        named = (self.config, self.key_stamp, self.github_token, self.admin_key, *self.path.glob("audit[.-]*"))
         # The database comes with its log, its shared memory, its lock and its backup copies.
         for path in (*named, *self.path.glob(f"{self.database.name}*")):
             if os.path.lexists(path):

@@ -1,8 +1,7 @@
 """
 The one declaration of `config.json`: every field with its type, default, bounds and meaning.
 
-Parsing, the JSON Schema, the messages about mistakes, the commands and the reference page all come from it. A field
-that has no effect in this version is declared with `_pending`, and `list_pending` names those that a file sets.
+Parsing, the JSON Schema, the messages about mistakes, the commands and the reference page all come from it.
 """
 
 from collections.abc import Iterator
@@ -22,12 +21,6 @@ _UNPRINTABLE = (
 _PRINTABLE = rf"^(?![\s\S]*[{_UNPRINTABLE}])"
 _NO_URL = rf"{_PRINTABLE}(?![\s\S]*://)"
 _BASE_URL = rf"{_PRINTABLE}(?:https?://(?:\[[0-9a-fA-F:.]+\]|[^/@?#:\[\] ]+)(?::\d{{1,5}})?(?:/[^@?# ]*)?)?(?![\s\S])"
-
-
-def _pending(description: str, **bounds: Any) -> Meta:
-    """A field that this version reads and does not act on."""
-    text = f"{description} Has no effect in this version."
-    return Meta(description=text, extra={"is_pending": True}, **bounds)
 
 
 def _one_of(choice: Any) -> str:
@@ -56,6 +49,9 @@ _ModelName = Annotated[
 MAX_LIMIT = 1_000_000_000
 """The most that a limit of a key may be."""
 _Limit = Annotated[int, Meta(ge=1, le=MAX_LIMIT)]
+
+_NEEDS_RESTART = {"needs_restart": True}
+"""Of a field that is read when the gateway starts; all others change while it runs."""
 
 Effort = Literal["", "none", "minimal", "low", "medium", "high", "xhigh", "max"]
 Exposure = Literal["catalog", "listed"]
@@ -174,11 +170,33 @@ class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             le=3650,
         ),
     ] = 400
-    traces_days: Annotated[int, _pending("How many days captures are kept; 0 keeps none.", ge=0, le=7)] = 0
+    traces_days: Annotated[
+        int,
+        Meta(
+            description="How many days redacted captures are kept on disk, the day they were written on counting as "
+            "the first; 0 keeps them in memory only, and deletes what is on disk.",
+            ge=0,
+            le=7,
+        ),
+    ] = 0
     traces_max_bytes: Annotated[
-        int, _pending("How many bytes all captures together may take; the oldest go first.", ge=0, le=1_073_741_824)
+        int,
+        Meta(
+            description="How many bytes the captures on disk may take together. Before it would be more, the oldest "
+            "day goes.",
+            ge=0,
+            le=1_073_741_824,
+        ),
     ] = 1_073_741_824
-    audit_days: Annotated[int, _pending("How many days the audit log is kept.", ge=1, le=36_500)] = 365
+    audit_days: Annotated[
+        int,
+        Meta(
+            description="How many days the audit log is kept. Segments go as a whole, so that a line stays for up to a "
+            "month longer.",
+            ge=1,
+            le=36_500,
+        ),
+    ] = 365
 
 
 class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -187,7 +205,13 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     auth: Annotated[
         bool, Meta(description="false lets everybody in without a key, as --no-auth does and with the same guard.")
     ] = True
-    webui: Annotated[bool, _pending("The admin pages.")] = True
+    webui: Annotated[
+        bool,
+        Meta(
+            description="The admin pages, at /admin. Without them nobody is signed in; the admin API goes on, with "
+            "admin keys."
+        ),
+    ] = True
     telemetry: Annotated[
         bool,
         Meta(
@@ -195,7 +219,13 @@ class Features(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "budgets forget with a restart what was spent."
         ),
     ] = True
-    debug: Annotated[bool, _pending("Capture of requests and answers, for keys that ask for it.")] = False
+    debug: Annotated[
+        bool,
+        Meta(
+            description="Whether calls may be captured. None is until an admin asks for it, for a key or for one "
+            "request; false forbids it, and ends the captures that run."
+        ),
+    ] = True
     metrics: Annotated[bool, Meta(description="Metrics for Prometheus, at GET /metrics.")] = True
 
 
@@ -224,14 +254,25 @@ class OpenTelemetry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "variable OTEL_EXPORTER_OTLP_HEADERS, never here. A change needs a restart.",
             max_length=2000,
             pattern=_BASE_URL,
-            extra={"words": "an http or https URL without credentials, query and fragment, or empty"},
+            extra={
+                "words": "an http or https URL without credentials, query and fragment, or empty",
+                **_NEEDS_RESTART,
+            },
         ),
     ] = ""
     traces: Annotated[
-        bool, Meta(description="Whether traces are exported, where there is an endpoint. A change needs a restart.")
+        bool,
+        Meta(
+            description="Whether traces are exported, where there is an endpoint. A change needs a restart.",
+            extra=_NEEDS_RESTART,
+        ),
     ] = True
     metrics: Annotated[
-        bool, Meta(description="Whether metrics are exported, where there is an endpoint. A change needs a restart.")
+        bool,
+        Meta(
+            description="Whether metrics are exported, where there is an endpoint. A change needs a restart.",
+            extra=_NEEDS_RESTART,
+        ),
     ] = True
 
 
@@ -289,8 +330,8 @@ class Setting:
     default: str
     """As JSON."""
     description: str
-    is_pending: bool
-    """Whether it has no effect in this version."""
+    needs_restart: bool = False
+    """Whether a change is in force only after a restart; else within a second."""
 
 
 def bare(kind: inspect.Type) -> inspect.Type:
@@ -367,7 +408,7 @@ def _list_settings(kind: inspect.Type, path: str) -> Iterator[Setting]:
                         in_words(each.type),
                         msgspec.json.encode(default_of(each)).decode(),
                         str(said.get("description", "")),
-                        bool(said.get("is_pending")),
+                        needs_restart=bool(said.get("needs_restart")),
                     )
         case inspect.DictType(value_type=value):
             yield from _list_settings(value, f"{path}.NAME")
@@ -382,19 +423,6 @@ def _has_fields(kind: inspect.Type) -> bool:
 def default_of(field: inspect.Field) -> Any:
     """The value of a field that is not said."""
     return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
-
-
-def list_pending(config: ConfigFile) -> list[str]:
-    """The settings without effect in this version that `config` sets to something other than the default."""
-    found: list[str] = []
-    for setting in list_settings():
-        if setting.is_pending:
-            value: Any = config
-            for name in setting.path.split("."):
-                value = getattr(value, name)
-            if value != msgspec.json.decode(setting.default):
-                found.append(setting.path)
-    return found
 
 
 def json_schema() -> dict[str, Any]:

@@ -86,6 +86,19 @@ class RetentionSettings:
     events_days: int = 90
     rollups_days: int = 400
     """At least as long as the events."""
+    audit_days: int = 365
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureSettings:
+    """Whether calls may be captured, and how long what was captured is kept on disk."""
+
+    is_allowed: bool = True
+    """False forbids every capture, and ends those that run."""
+    days: int = 0
+    """Today counts; 0 keeps nothing on disk."""
+    max_bytes: int = 1_073_741_824
+    """Of all files together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +128,13 @@ class Settings:
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     opentelemetry: OtelTarget = field(default_factory=OtelTarget)
     """What is exported of each call; read when the gateway starts."""
+    has_pages: bool = True
+    """Whether there are admin pages."""
+    is_demo: bool = False
+    """Whether all of it is for show: the pages say so, and have a style page."""
     is_recording: bool = True
     """Whether there is a usage event for each call."""
     retention: RetentionSettings = field(default_factory=RetentionSettings)
+    captures: CaptureSettings = field(default_factory=CaptureSettings)
     exposure: Exposure = field(default_factory=Exposure)
     upstream: UpstreamSettings = field(default_factory=UpstreamSettings)

@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ from typing import Any, cast
 import msgspec
 
 from copilot_api.audit.log import AuditLog
-from copilot_api.audit.models import Action, AuditEvent
+from copilot_api.audit.models import LOCAL, Action, AuditEvent, Origin
 from copilot_api.clock import Clock, SystemClock
 from copilot_api.config.loader import ConfigInvalid, parse_config, read_bounded
 from copilot_api.config.paths import open_private, prepare_directory, sync_directory, write_private
@@ -46,6 +46,13 @@ class ConfigConflict(GatewayError):
     number, code, status = 109, "config_conflict", 409
     kind, cause = "invalid_request_error", "bad_request"
     hint = "read the configuration again, and repeat the change on top of it"
+
+
+class ConfigVersionNotFound(BadRequest):
+    """No former version of the configuration file by that id; only the last ones are kept."""
+
+    number, code, status = 115, "config_version_not_found", 404
+    hint = "'copilot-api config history' lists those that are kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +104,7 @@ class ConfigStore:
         actor: str,
         audit: AuditLog,
         detail: dict[str, object] | None = None,
+        origin: Origin = LOCAL,
     ) -> Stored:
         """
         Put `content` in the place of the version with the hash `expected` (None or empty: of no file), signed.
@@ -117,6 +125,7 @@ class ConfigStore:
                 Action.CONFIG_CHANGED,
                 self.path.name,
                 {"old": old_hash, "new": stored.version_hash, "changed": changed_paths(old, content), **(detail or {})},
+                origin,
             )
             self._sweep()
             if old is not None:
@@ -130,20 +139,43 @@ class ConfigStore:
         return [_describe(path) for path in reversed(self._version_paths())]
 
     def read_version(self, version_id: str) -> bytes:
-        """The content of a version. Raises `BadRequest` for one that is not kept."""
+        """The content of a version. Raises `ConfigVersionNotFound` for one that is not kept."""
         if _VERSION_ID.fullmatch(version_id):
             with suppress(FileNotFoundError):
                 return _read_private(self.history_path / f"{version_id}.json")
-        raise BadRequest(
-            f"there is no such version of {self.path.name}: {version_id[:64]!a}",
-            hint="'copilot-api config history' lists those that are kept",
-        )
+        raise ConfigVersionNotFound(f"there is no such version of {self.path.name}: {version_id[:64]!a}")
 
     def rollback(self, version_id: str, *, actor: str, audit: AuditLog) -> Stored:
         """Put a version back. It is a change like any other, and can be rolled back itself. Raises like `replace`."""
         content = self.read_version(version_id)
         _, current = self.read_content()
         return self.replace(content, expected=current, actor=actor, audit=audit, detail={"rollback": version_id})
+
+    def rewrite_history(self, edit: Callable[[bytes], bytes | None]) -> tuple[int, int]:
+        """
+        Put in the place of each former version what `edit` makes of it; None deletes it. Says how many became another
+        and how many went. Raises `StorageUnavailable`.
+
+        No audit line's hash fits a version that became another: for erasing, and nothing else.
+        """
+        rewritten = deleted = 0
+        with self._locked(), self._explained():
+            self._sweep()
+            for path in self._version_paths():
+                content = _read_private(path)
+                edited = edit(content)
+                if edited == content:
+                    continue
+                if edited is None:
+                    deleted += 1
+                else:
+                    at = path.name.partition("-")[0]
+                    write_private(self.history_path / f"{at}-{hash_of(edited)[:12]}.json", edited)
+                    rewritten += 1
+                path.unlink()
+            if rewritten or deleted:
+                sync_directory(self.history_path)
+        return rewritten, deleted
 
     def _parse_new(self, content: bytes) -> ConfigFile:
         try:

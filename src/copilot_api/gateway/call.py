@@ -11,6 +11,7 @@ from copilot_api.gateway.surface import Surface
 from copilot_api.keys.models import ApiKey
 from copilot_api.observability.trace_context import TraceContext
 from copilot_api.protocols.base import Envelope, StreamRelay
+from copilot_api.upstream.tap import UpstreamTap
 
 _PLAIN = Envelope()
 
@@ -35,6 +36,8 @@ class Call:
     """Of the headers those that tell what the call is for."""
     trace: TraceContext | None = None
     """The caller's span, where traces are exported and the caller is in one."""
+    tap: UpstreamTap | None = None
+    """Looks on upstream, where the call is captured."""
 
 
 class Answer(Protocol):

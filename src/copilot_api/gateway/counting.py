@@ -93,6 +93,7 @@ class TokenCounts:
             is_streamed=False,
             request_id=call.request_id,
             headers=outgoing.headers,
+            tap=call.tap,
         )
         try:
             # Only with a slot that nobody waits for: a count is not worth a place in the line.

@@ -169,6 +169,7 @@ class _Run:
             is_streamed=request.is_streamed,
             request_id=self._call.request_id,
             headers=outgoing.headers,
+            tap=self._call.tap,
         )
         sent_at = self._upstream.moment()
         if not request.is_streamed:

@@ -16,8 +16,9 @@ from copilot_api.gateway.call import Call
 from copilot_api.gateway.estimate import USUAL_OUTPUT_TOKENS
 from copilot_api.gateway.kinds import find_kind
 from copilot_api.gateway.plan import Plan
-from copilot_api.observability.events import CallEnded, Observer
-from copilot_api.observability.logs import strike_secrets
+from copilot_api.gateway.under_way import Phase
+from copilot_api.gateway.unknown_model import keepable_name
+from copilot_api.observability.events import CallEnded, EndedCall, Observer
 from copilot_api.protocols.base import AnswerMeter, ParsedRequest
 from copilot_api.upstream.catalog import Model
 from copilot_api.upstream.identities import DEFAULT_IDENTITY
@@ -25,7 +26,6 @@ from copilot_api.upstream.prices import Tariff
 from copilot_api.usage.models import Cause, UsageEvent
 from copilot_api.usage.recorder import UsageRecorder
 
-_MAX_NAME = 200
 BYTES_OF_A_WRITTEN_TOKEN = 200
 """About what one token of a streamed answer takes, with the event around it."""
 _MAX_PLAUSIBLE = 10**15
@@ -51,13 +51,19 @@ class Settlement:
         self.recorder = recorder
         self.clock = clock
         self.observe = observe
-        self.calls_under_way = 0
+        self.under_way: dict[str, Record] = {}
+        """The calls that have begun and not ended, by request id."""
         self.is_recording = True
         """Whether there is a usage event for each call."""
 
-    def follow(self, call: Call) -> "Record":
-        """The block around one call."""
-        return Record(self, call)
+    @property
+    def calls_under_way(self) -> int:
+        """How many there are."""
+        return len(self.under_way)
+
+    def follow(self, call: Call, task: asyncio.Task[None] | None = None) -> "Record":
+        """The block around one call. Who cancels it from outside cancels `task`."""
+        return Record(self, call, task)
 
 
 class Record:
@@ -72,11 +78,13 @@ class Record:
         "_permit",
         "_plan",
         "_settlement",
+        "task",
     )
 
-    def __init__(self, settlement: Settlement, call: Call) -> None:
+    def __init__(self, settlement: Settlement, call: Call, task: asyncio.Task[None] | None = None) -> None:
         self._settlement = settlement
         self._call = call
+        self.task = task
         self._plan: Plan | None = None
         self._permit: Permit | None = None
         self._meter: AnswerMeter | None = None
@@ -91,21 +99,21 @@ class Record:
         )
 
     def __enter__(self) -> Self:
-        self._settlement.calls_under_way += 1
+        self._settlement.under_way[self._call.request_id] = self
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._settlement.calls_under_way -= 1
+        self._settlement.under_way.pop(self._call.request_id, None)
         if self._is_settled:
             return
         if isinstance(error, GatewayError):
             # Once the answer has begun its status is out, whatever came after.
             self._settle(Cause(error.cause), self._event.status or error.actual_status)
         elif isinstance(error, asyncio.CancelledError) and error.args and isinstance(error.args[0], GatewayError):
-            # The request broke off or was no HTTP: the connection has answered in our place.
-            self._settle(Cause(error.args[0].cause), error.args[0].actual_status)
+            # The request broke off or was no HTTP, and the connection has answered in our place; or an admin ended it.
+            self._settle(Cause(error.args[0].cause), self._event.status or error.args[0].actual_status)
         elif isinstance(error, asyncio.CancelledError):
             if CLIENT_GONE in error.args:
                 self._settle(Cause.CLIENT_ABORTED, self._event.status)
@@ -117,6 +125,27 @@ class Record:
             self._settle(Cause.INTERNAL, self._event.status or InternalError.status)
         else:
             self._settle(Cause.OK, self._event.status)
+
+    @property
+    def event(self) -> EndedCall:
+        """What is known of the call. Whoever looks keeps no reference."""
+        return self._event
+
+    @property
+    def call(self) -> Call:
+        """The call itself. Whoever looks keeps no reference."""
+        return self._call
+
+    @property
+    def phase(self) -> Phase:
+        """How far the call is."""
+        if self._is_settled:
+            return Phase.ENDING
+        if self._event.time_to_first_token is not None:
+            return Phase.STREAMING
+        if self._permit is not None:
+            return Phase.WAITING
+        return Phase.READING if self._plan is None else Phase.QUEUED
 
     # What becomes known, in this order --------------------------------------------------------------------------
 
@@ -197,8 +226,7 @@ class Record:
         settlement, event, meter = self._settlement, self._event, self._meter
         event.cause, event.status = cause, status
         if self._plan is None and event.model is not None:
-            # Anything may stand there, a key in the wrong field too.
-            event.model = strike_secrets(event.model[:_MAX_NAME])
+            event.model = keepable_name(event.model)
         event.duration = round(settlement.clock.monotonic() - self._call.began, 6)
         if self._permit is not None and meter is None:
             event.usage_unknown = cause in {Cause.CLIENT_ABORTED, Cause.INTERRUPTED, Cause.UPSTREAM_CUT, Cause.INTERNAL}

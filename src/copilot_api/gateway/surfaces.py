@@ -118,3 +118,21 @@ GEMINI_COUNT_SURFACE = Surface(
     native=None,
     client=GEMINI_SURFACE.client,
 )
+
+_BY_ENDPOINT = {
+    surface.endpoint: surface
+    for surface in (
+        CHAT_SURFACE,
+        RESPONSES_SURFACE,
+        MESSAGES_SURFACE,
+        GEMINI_SURFACE,
+        EMBEDDINGS_SURFACE,
+        COUNT_TOKENS_SURFACE,
+        GEMINI_COUNT_SURFACE,
+    )
+}
+
+
+def find_surface(endpoint: str) -> Surface | None:
+    """The surface that is called so in usage events and captures."""
+    return _BY_ENDPOINT.get(endpoint)

@@ -15,6 +15,8 @@ MAX_LABEL = 100
 MAX_WEIGHT = 100
 MAX_NETWORKS = 100
 MAX_BUDGETS = 16
+MAX_OVERLAP_SECONDS = 365 * 86_400
+"""How long the old secrets of a key may work on once it has a new one."""
 _MAX_MODEL_NAME = 200
 _MAX_SHOWN = 80
 

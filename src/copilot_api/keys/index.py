@@ -80,6 +80,23 @@ class KeyIndex:
             raise StorageUnavailable("the API keys could not be read yet")
         return self._entries.get(digest)
 
+    def has_key(self, key_id: str) -> bool:
+        """Whether any secret leads to this key."""
+        return any(entry.key.id == key_id for entry in (self._entries or {}).values())
+
+    def list_keys(self) -> list[ApiKey]:
+        """Every key that any secret leads to, each once."""
+        return list({entry.key.id: entry.key for entry in (self._entries or {}).values()}.values())
+
+    def list_captured(self) -> list[ApiKey]:
+        """The keys that have an order to be captured, over or not; one with several secrets as often."""
+        return [entry.key for entry in (self._entries or {}).values() if entry.key.capture is not None]
+
+    def list_ends(self, key_id: str, now: datetime) -> list[datetime]:
+        """When those secrets of a key end that end some time after `now`, the next one first."""
+        ends = (entry.secret_expires_at for entry in (self._entries or {}).values() if entry.key.id == key_id)
+        return sorted(end for end in ends if end is not None and end > now)
+
     def needs_refresh(self) -> bool:
         """Whether the index may be out of date."""
         now = self._clock.monotonic()

@@ -82,6 +82,18 @@ ANONYMOUS = "anonymous"
 
 
 @dataclass(frozen=True, slots=True)
+class CaptureOrder:
+    """That a key's calls are captured: what they say is kept, redacted, for an operator to look at."""
+
+    reason: str
+    """Why, in the words of whoever ordered it; the key's holder sees it."""
+    by: str
+    """Who ordered it, or renewed it last."""
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ApiKey:
     """A key as everyone may see it: its secret is not here, only the prefix that its holder recognises it by."""
 
@@ -95,6 +107,8 @@ class ApiKey:
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     last_used_at: datetime | None = None
+    capture: CaptureOrder | None = None
+    """The last order to capture it; it may be over, see `capture_at`."""
 
     def is_valid_at(self, now: datetime) -> bool:
         """Whether the key may be used at `now`."""
@@ -103,6 +117,12 @@ class ApiKey:
             and (self.not_before is None or self.not_before <= now)
             and (self.expires_at is None or now < self.expires_at)
         )
+
+    def capture_at(self, now: datetime) -> CaptureOrder | None:
+        """The order by which calls of this key are captured at `now`; None when they are not."""
+        if self.capture is None or self.revoked_at is not None or self.capture.until <= now:
+            return None
+        return self.capture
 
 
 def anonymous_key(since: datetime) -> ApiKey:

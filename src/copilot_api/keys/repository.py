@@ -71,6 +71,10 @@ class KeyRepository(Protocol):
         """
         ...
 
+    def update_capture(self, key_id: str, edit: SignedEdit) -> ApiKey | None:
+        """The same for a key's capture order and nothing else, also of a revoked key. None when the key is gone."""
+        ...
+
     def rotate_key(self, secret: KeySecret, old_end_at: datetime, event: AuditEvent) -> bool:
         """
         Add a secret to its key, which takes its prefix; the old ones end at `old_end_at`.
@@ -80,7 +84,9 @@ class KeyRepository(Protocol):
         ...
 
     def revoke_key(self, key_id: str, at: datetime, event: AuditEvent) -> bool:
-        """Revoke a key. False, and nothing on record, when it is gone or was revoked before."""
+        """
+        Revoke a key, which ends its capture. False, and nothing on record, when it is gone or was revoked before.
+        """
         ...
 
     def record_last_used(self, last_used: Mapping[str, datetime]) -> None:

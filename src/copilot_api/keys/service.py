@@ -11,17 +11,16 @@ from datetime import datetime, timedelta
 
 from msgspec import UNSET, UnsetType
 
-from copilot_api.audit.models import Action, AuditEvent
+from copilot_api.audit.models import LOCAL, Action, AuditEvent, Origin
 from copilot_api.clock import Clock
 from copilot_api.errors import BadRequest, GatewayError, Unauthorized
+from copilot_api.keys.captures import ASKED, EXPIRED, REVOKED, SWITCHED_OFF, end_order, make_order, sign_order
 from copilot_api.keys.changes import KeyChanges
-from copilot_api.keys.checks import MAX_LABEL, check_times, checked_label, checked_policy
+from copilot_api.keys.checks import MAX_LABEL, MAX_OVERLAP_SECONDS, check_times, checked_label, checked_policy
 from copilot_api.keys.index import MAX_AGE_SECONDS, KeyIndex, RefreshFailed, log_refresh_failed
 from copilot_api.keys.models import ApiKey, KeyPolicy, Tier
-from copilot_api.keys.repository import KeyRepository, KeySecret
+from copilot_api.keys.repository import KeyRepository, KeySecret, SignedEdit
 from copilot_api.keys.secret import digest_secret, is_secret, make_key_id, make_secret, visible_prefix
-
-_MAX_OVERLAP_SECONDS = 365 * 86_400
 
 PolicyEdit = Callable[[KeyPolicy], KeyPolicy]
 """Makes the new policy of the one that is stored. It may be asked more than once."""
@@ -68,7 +67,11 @@ class KeyService:
         # Before the hash: an attacker's megabyte, or a key of another service, costs nothing and is kept nowhere.
         if not is_secret(secret):
             raise Unauthorized("this is not a key of this gateway" if secret else "an API key is required")
-        entry = self._index.find(digest_secret(secret))
+        return self.authenticate_digest(digest_secret(secret), now)
+
+    def authenticate_digest(self, digest: bytes, now: datetime) -> ApiKey:
+        """The same by what is stored of a secret (`digest_secret`): whoever has shown it before need not keep it."""
+        entry = self._index.find(digest)
         if entry is None:
             raise Unauthorized("the API key is not known")
         # From here on the caller has proven to hold the key, and may be told what became of it.
@@ -105,6 +108,10 @@ class KeyService:
         """Every key as it is stored, oldest first, revoked and expired ones too."""
         return self._repository.list_keys()
 
+    def list_known(self) -> list[ApiKey]:
+        """The same as far as the index knows, in no order. Asks nobody."""
+        return self._index.list_keys()
+
     def get(self, reference: str) -> ApiKey:
         """The key with this id or, where only one has it, this visible prefix or this label."""
         keys = self.list_keys()
@@ -115,6 +122,13 @@ class KeyService:
         if len(found) > 1:
             raise BadRequest(f"several keys are called so: {', '.join(key.id for key in found)}", hint="give the id")
         return found[0]
+
+    def get_by_id(self, key_id: str) -> ApiKey:
+        """The key with this id. Raises `KeyNotFound`."""
+        for key in self.list_keys():
+            if key.id == key_id:
+                return key
+        raise KeyNotFound(f"no such key: {_shown(key_id)}")
 
     # Changing -------------------------------------------------------------------------------------------------------
 
@@ -127,10 +141,11 @@ class KeyService:
         not_before: datetime | None = None,
         expires_at: datetime | None = None,
         actor: str,
+        origin: Origin = LOCAL,
     ) -> IssuedKey:
         """Make a key."""
         issued, secret = self._make(label, tier, policy or KeyPolicy(), not_before, expires_at)
-        event = AuditEvent(actor, Action.KEY_ISSUED, issued.key.id, _describe(issued.key))
+        event = AuditEvent(actor, Action.KEY_ISSUED, issued.key.id, _describe(issued.key), origin)
         with self._changes.announcing():
             self._repository.add_key(issued.key, secret, event)
         return issued
@@ -144,6 +159,7 @@ class KeyService:
         not_before: datetime | UnsetType | None = UNSET,
         expires_at: datetime | UnsetType | None = UNSET,
         actor: str,
+        origin: Origin = LOCAL,
     ) -> ApiKey:
         """
         Change what is given. A time that is None is taken away; what is the same as before is not written or audited.
@@ -165,9 +181,9 @@ class KeyService:
                 return None
             if (changed.not_before, changed.expires_at) != (key.not_before, key.expires_at):
                 check_times(self._clock.now(), changed.not_before, changed.expires_at)
-            return changed, AuditEvent(actor, Action.KEY_UPDATED, key.id, _compare(key, changed))
+            return changed, AuditEvent(actor, Action.KEY_UPDATED, key.id, _compare(key, changed), origin)
 
-        key = self._get_by_id(key_id)
+        key = self.get_by_id(key_id)
         if key.revoked_at is not None:
             raise BadRequest(f"this key was revoked: {key.id}", hint="issue a new key instead")
         if sign(key) is None:
@@ -178,32 +194,90 @@ class KeyService:
                 raise BadRequest(f"this key was revoked meanwhile: {key.id}", hint="issue a new key instead")
         return updated
 
-    def rotate(self, key_id: str, *, overlap_seconds: float = 0.0, actor: str) -> IssuedKey:
+    def rotate(self, key_id: str, *, overlap_seconds: float = 0.0, actor: str, origin: Origin = LOCAL) -> IssuedKey:
         """Give a key a new secret; those it had end after `overlap_seconds`."""
-        if not 0 <= overlap_seconds <= _MAX_OVERLAP_SECONDS:
+        if not 0 <= overlap_seconds <= MAX_OVERLAP_SECONDS:
             raise BadRequest("the overlap must be between nothing and a year")
         now = self._clock.now()
-        key = self._get_by_id(key_id)
+        key = self.get_by_id(key_id)
         if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= now):
             raise BadRequest(f"this key {_why_invalid(key, now)}: {key.id}", hint="issue a new key instead")
         text = make_secret()
         secret = KeySecret(digest_secret(text), key.id, visible_prefix(text), now)
         old_end_at = now + timedelta(seconds=overlap_seconds)
         detail: dict[str, object] = {"prefix": secret.prefix, "old_secrets_end_at": old_end_at.isoformat()}
-        event = AuditEvent(actor, Action.KEY_ROTATED, key.id, detail)
+        event = AuditEvent(actor, Action.KEY_ROTATED, key.id, detail, origin)
         with self._changes.announcing():
             if not self._repository.rotate_key(secret, old_end_at, event):
                 raise BadRequest(f"this key was revoked meanwhile: {key.id}", hint="issue a new key instead")
         return IssuedKey(replace(key, prefix=secret.prefix), text)
 
-    def revoke(self, key_id: str, *, actor: str) -> ApiKey:
+    def revoke(self, key_id: str, *, actor: str, origin: Origin = LOCAL) -> ApiKey:
         """End a key at once. Revoking it again changes nothing."""
-        key = self._get_by_id(key_id)
+        key = self.get_by_id(key_id)
         detail: dict[str, object] = {"label": key.label, "tier": key.tier}
-        event = AuditEvent(actor, Action.KEY_REVOKED, key.id, detail)
+        event = AuditEvent(actor, Action.KEY_REVOKED, key.id, detail, origin)
         with self._changes.announcing():
             self._repository.revoke_key(key.id, self._clock.now(), event)
-        return self._get_by_id(key.id)
+        return self.get_by_id(key.id)
+
+    # Capturing ------------------------------------------------------------------------------------------------------
+
+    def start_capture(self, key_id: str, reason: str, seconds: float, *, actor: str, origin: Origin = LOCAL) -> ApiKey:
+        """
+        Have the calls of a key captured for so long, from now on; one that is captured already is for that long from
+        now. Raises `BadRequest` for a reason or a time that will not do, and for a key that nobody can use.
+        """
+
+        def sign(key: ApiKey) -> tuple[ApiKey, AuditEvent]:
+            now = self._clock.now()
+            if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= now):
+                raise BadRequest(f"this key {_why_invalid(key, now)}: {key.id}", hint="there is nothing to capture")
+            order = make_order(key, reason, seconds, now, actor)
+            return replace(key, capture=order), sign_order(key, order, now, actor, origin)
+
+        key = self.get_by_id(key_id)
+        sign(key)
+        return self._update_capture(key, sign)
+
+    def stop_capture(self, key_id: str, *, actor: str, why: str = ASKED, origin: Origin = LOCAL) -> ApiKey:
+        """Capture no further calls of a key. One that is not captured stays as it is."""
+        key = self.get_by_id(key_id)
+        return key if key.capture is None else self._update_capture(key, lambda key: end_order(key, actor, why, origin))
+
+    def end_captures(self, now: datetime, *, is_allowed: bool, actor: str) -> list[ApiKey]:
+        """
+        End the captures whose time is over or whose key is revoked; all of them where none is allowed. Gives the keys
+        of the ended ones.
+        """
+
+        def end(key: ApiKey) -> tuple[ApiKey, AuditEvent] | None:
+            why = _why_over(key, now, is_allowed=is_allowed)
+            return None if why is None else end_order(key, actor, why)
+
+        due = [key for key in self.list_keys() if end(key) is not None]
+        return [self._update_capture(key, end) for key in due]
+
+    def has_overdue_captures(self, now: datetime, *, is_allowed: bool) -> bool:
+        """Whether `end_captures` has something to do, as far as the index knows. Asks nobody."""
+        return any(_why_over(key, now, is_allowed=is_allowed) is not None for key in self._index.list_captured())
+
+    def knows(self, key_id: str) -> bool:
+        """Whether there is a key by that id, revoked or not, as far as the index knows. Asks nobody."""
+        return self._index.has_key(key_id)
+
+    def list_overlaps(self, key_id: str, now: datetime) -> list[datetime]:
+        """When the older secrets of a key end that still work, as far as the index knows. Asks nobody."""
+        return self._index.list_ends(key_id, now)
+
+    def _update_capture(self, key: ApiKey, edit: SignedEdit) -> ApiKey:
+        with self._changes.announcing():
+            updated = self._repository.update_capture(key.id, edit)
+        if updated is None:
+            raise KeyNotFound(f"no such key: {key.id}")
+        return updated
+
+    # Admins ---------------------------------------------------------------------------------------------------------
 
     def has_admin_key(self) -> bool:
         """Whether somebody can reach the admin plane."""
@@ -226,12 +300,6 @@ class KeyService:
         return issued, revoked
 
     # Inside ---------------------------------------------------------------------------------------------------------
-
-    def _get_by_id(self, key_id: str) -> ApiKey:
-        for key in self.list_keys():
-            if key.id == key_id:
-                return key
-        raise KeyNotFound(f"no such key: {_shown(key_id)}")
 
     def _make(
         self, label: str, tier: Tier, policy: KeyPolicy, not_before: datetime | None, expires_at: datetime | None
@@ -258,6 +326,17 @@ def _why_invalid(key: ApiKey, now: datetime) -> str:
     if key.not_before is not None and now < key.not_before:
         return f"is not valid before {key.not_before.isoformat(timespec='seconds')}"
     return "has expired"
+
+
+def _why_over(key: ApiKey, now: datetime, *, is_allowed: bool) -> str | None:
+    """Why a key that has an order is not to be captured any more; None while it is."""
+    if key.capture is None:
+        return None
+    if key.revoked_at is not None:
+        return REVOKED
+    if key.capture.until <= now:
+        return EXPIRED
+    return None if is_allowed else SWITCHED_OFF
 
 
 def _describe(key: ApiKey) -> dict[str, object]:

@@ -340,6 +340,41 @@ class ConfigRejected(Observation):
 
 
 @dataclass(frozen=True, slots=True)
+class CaptureFailed(Observation):
+    """A call was captured and there is no trace of it; the call itself went on. Said at most once a minute."""
+
+    level: ClassVar[Level] = "warning"
+    message: ClassVar[str] = "captured calls leave no trace; the calls themselves go on"
+    reason: str
+    dropped: int
+    """How many there were since the start."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceFilesBroken(Observation):
+    """Traces cannot be written to disk, or not be deleted there. Said once, until they can."""
+
+    level: ClassVar[Level] = "warning"
+    message: ClassVar[str] = "the files of traces cannot be looked after; traces are kept in memory"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TraceFilesRecovered(Observation):
+    """They can again."""
+
+    message: ClassVar[str] = "the files of traces are looked after again"
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureEnded(Observation):
+    """A key is captured no more: the time of the order is over, or captures are forbidden."""
+
+    message: ClassVar[str] = "a key is captured no more"
+    key_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class OtelExportBroken(Observation):
     """Something could not be exported to OpenTelemetry's collector. Said once, until nothing went wrong for a while."""
 

@@ -15,17 +15,10 @@ from typing import Protocol
 from copilot_api.clock import Clock
 from copilot_api.observability.events import CallEnded, Level, Notice, Observation
 from copilot_api.observability.log_lines import LogFormat, read_call, render_call, render_observation
+from copilot_api.redaction.rules import IN_LOGS
 
-_SECRETS = re.compile(
-    r"sk-cap-[a-z2-7]{8,}"
-    r"|sk-[A-Za-z0-9_-]{20,}"
-    r"|gh[a-z]_[A-Za-z0-9_]{8,}"
-    r"|github_pat_[A-Za-z0-9_]{8,}"
-    r"|tid=[^\s\"']+"
-    r"|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"
-    r"|(?i:bearer|token) [A-Za-z0-9._~+/;=:-]{16,}",
-)
-_MARKS = ("sk-", "gh", "github_pat_", "tid=", "eyj", "bearer ", "token ")
+_SECRETS = re.compile("|".join([pattern for _, pattern in IN_LOGS]))
+_MARKS = tuple(dict.fromkeys([mark for marks, _ in IN_LOGS for mark in marks]))
 """One of them, in lower case, is in every secret: to look for them first takes a tenth of the time."""
 _LEVELS: dict[Level, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 

@@ -66,6 +66,18 @@ class IdentityStanding:
 
 
 @dataclass(frozen=True, slots=True)
+class CaptureStanding:
+    """What became of captures since the start, and what they take now."""
+
+    kept: int
+    dropped: int
+    withheld: int
+    not_written: int
+    waiting_bytes: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """How things stand at one moment."""
 
@@ -76,6 +88,7 @@ class Standing:
     catalog_models: int
     is_config_rejected: bool
     log_lines_dropped: int
+    captures: CaptureStanding
 
 
 class MetricFamilies:
@@ -256,6 +269,27 @@ class MetricFamilies:
             "Log lines that nobody took from standard error in time.",
             value=standing.log_lines_dropped,
         )
+        yield from self._captures(standing.captures)
+
+    def _captures(self, captures: CaptureStanding) -> Iterator[Metric]:
+        yield self._counter(
+            "captures",
+            "Captured calls whose trace is kept, and those that left none.",
+            "outcome",
+            (("kept", captures.kept), ("dropped", captures.dropped)),
+        )
+        yield CounterMetricFamily(
+            f"{_PREFIX}captures_withheld",
+            "Bodies, headers and targets of traces that are not kept since they may still hold a secret.",
+            value=captures.withheld,
+        )
+        yield CounterMetricFamily(
+            f"{_PREFIX}traces_not_written",
+            "Traces that are in memory and could not be written to disk.",
+            value=captures.not_written,
+        )
+        yield _gauge("captures_waiting_bytes", "What captures take that are not redacted yet.", captures.waiting_bytes)
+        yield _gauge("traces_memory_bytes", "What traces take in memory.", captures.memory_bytes)
 
     def _counter(self, name: str, documentation: str, label: str, values: Iterable[tuple[str, float]]) -> Metric:
         family = CounterMetricFamily(f"{_PREFIX}{name}", documentation, labels=(label,))

@@ -110,7 +110,7 @@ class KeySums:
 
 
 class Metrics:
-    """An `Observer` that counts. Nothing in it is ever taken back."""
+    """An `Observer` that counts. Nothing in it is taken back, but for the numbers of a key that is erased."""
 
     def __init__(self, clock: Clock, *, max_labels: Mapping[str, int] = MAX_LABELS) -> None:
         self._clock = clock
@@ -148,6 +148,11 @@ class Metrics:
                 self.is_storage_failing = kind is UsageStorageBroken
             case _:
                 pass
+
+    def forget_key(self, key_id: str) -> None:
+        """A key that was erased loses its numbers: they bear its id."""
+        self.keys.pop(key_id, None)
+        self._known["key"].discard(key_id)
 
     def _count(self, call: EndedCall) -> None:
         model = call.upstream_model

@@ -46,7 +46,7 @@ class SqlCatalogRepository:
         while self._forget(at - KEPT):
             pass
 
-    def list_changes(self, since: datetime, limit: int) -> list[CatalogChange]:
+    def list_changes(self, since: datetime, limit: int, until: datetime | None = None) -> list[CatalogChange]:
         """See `CatalogRepository`; a kind that only a newer version knows is left out."""
         statement = (
             select(catalog_changes)
@@ -54,6 +54,8 @@ class SqlCatalogRepository:
             .order_by(_columns.at.desc(), _columns.id)
             .limit(limit)
         )
+        if until is not None:
+            statement = statement.where(_columns.at <= until)
         with self._database.connect() as connection:
             return [_parse_change(row) for row in connection.execute(statement).mappings()]
 

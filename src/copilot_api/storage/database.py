@@ -4,7 +4,8 @@ Connections and transactions, alike for every backend.
 Everything here blocks: call it from a thread. Whatever the driver raises leaves as `StorageUnavailable`.
 """
 
-from collections.abc import Generator
+from collections import Counter
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -44,6 +45,22 @@ class Backend(Protocol):
 
     def measure(self, connection: Connection) -> tuple[int, int]:
         """How many bytes the database takes, and how many of them are free to be used again."""
+        ...
+
+    def overwrite_deleted(self, connection: Connection) -> None:
+        """Have what this connection deletes from now on overwritten on the disk."""
+        ...
+
+    def find_bytes(self, patterns: Sequence[bytes]) -> Counter[str]:
+        """How often any of `patterns` is in each of the database's files, also where nothing is stored any more."""
+        ...
+
+    def write_back(self) -> bool:
+        """Bring everything into the database file and empty its log. False where a reader kept that from happening."""
+        ...
+
+    def rewrite(self) -> None:
+        """Write the database anew, so that nothing is left in it of what was deleted. Others that write wait for it."""
         ...
 
     @contextmanager

@@ -1,9 +1,9 @@
 """
 The erased keys, and that none of their calls comes back.
 
-A journal may hold calls of an erased key for as long as its file lies somewhere, and a call that was under way ends when
-it ends. So it is here, in the transaction that stores events, that the erased key is taken out of them: no process can
-write one that the erasure does not reach.
+A journal may hold calls of an erased key for as long as its file lies somewhere, and a call that was under way ends
+when it ends. So it is here, in the transaction that stores events, that the erased key is taken out of them: no process
+can write one that the erasure does not reach.
 """
 
 from collections.abc import Sequence

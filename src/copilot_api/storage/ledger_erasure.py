@@ -6,11 +6,13 @@ what is still there: a process that is killed in the middle leaves nothing that 
 overwritten or deleted is overwritten on the disk too.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from functools import partial
+from itertools import chain, islice
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Executable, bindparam, delete, exists, func, or_, select, update
 
 from copilot_api.privacy.models import LedgerCounts
 from copilot_api.storage.database import Database
@@ -19,15 +21,15 @@ from copilot_api.storage.rollups import (
     DAYS_CLOSED,
     ERASURES,
     RollupWriter,
-    add_stored,
     get_state,
     list_rollups,
     name_of,
     parts,
     put_state,
+    sums_of,
 )
 from copilot_api.storage.schema import usage_days, usage_events, usage_hours, usage_series
-from copilot_api.usage.rollups import DAY, HOUR, MICROSECONDS, Grain, Place, Series, Sums, count, day_of, roll_up_calls
+from copilot_api.usage.rollups import DAY, HOUR, MICROSECONDS, Grain, Place, Series, Sums, count, roll_up_calls
 
 STEP_EVENTS = 1000
 """How many events are changed or deleted in one transaction."""
@@ -68,14 +70,17 @@ class LedgerErasure:
         Those that the pseudonym has already stay; `pseudonymise` moves what is in them.
         """
         note_erasure(connection)
-        renamed = 0
-        for row in connection.execute(select(usage_series).where(_series.key_id == key_id)).all():
+        known = set(connection.scalars(select(_series.name).where(_series.key_id == pseudonym)))
+        changes: list[dict[str, object]] = []
+        for row in connection.execute(select(usage_series).where(_series.key_id == key_id)):
             name = name_of(_series_of(row)._replace(key_id=pseudonym))
-            if connection.scalar(select(_series.id).where(_series.name == name)) is None:
-                values = {"key_id": pseudonym, "name": name}
-                connection.execute(update(usage_series).where(_series.id == row.id).values(values))
-                renamed += 1
-        return renamed
+            if name not in known:
+                changes.append({"which": row.id, "name": name, "key_id": pseudonym})
+        if changes:
+            # All at once, since the database is locked meanwhile, and a busy key has thousands.
+            renaming = update(usage_series).where(_series.id == bindparam("which"))
+            connection.execute(renaming.values(name=bindparam("name"), key_id=bindparam("key_id")), changes)
+        return len(changes)
 
     def pseudonymise(self, key_id: str, pseudonym: str) -> LedgerCounts:
         """Give everything of a key in the ledger the pseudonym. Says what of it had the key's id until now."""
@@ -98,10 +103,11 @@ class LedgerErasure:
             hours = [(HOUR, row.start, row) for row in _list_rows(connection, usage_hours, series_id)]
             # Of a day that is not closed nothing is ever read: it is made of its hours when it is.
             closed = get_state(connection, DAYS_CLOSED) or 0
-            days = [(DAY, row.start, row) for row in _list_rows(connection, usage_days, series_id) if row.start < closed]
+            days = [(DAY, row.start, row) for row in _list_rows(connection, usage_days, series_id)]
+            days = [each for each in days if each[1] < closed]
             moved: dict[Place, Sums] = {}
             for span, start, row in [*hours, *days]:
-                count(moved, Place(span, start, target), add_stored(row))
+                count(moved, Place(span, start, target), sums_of(row))
             connection.execute(delete(usage_hours).where(_hours.series_id == series_id))
             connection.execute(delete(usage_days).where(_days.series_id == series_id))
             self._writer.merge(connection, moved)
@@ -111,37 +117,65 @@ class LedgerErasure:
         renamed = 0
         with self._database.connect() as connection:
             ids = list_series(connection, [key_id, pseudonym], Grain.CALL)
-        for series_id in ids:
-            renamed += self._repeat(lambda limit, one=series_id: self._rename_some(one, key_id, pseudonym, limit))
+        events = chain.from_iterable(self._list_events(series_id, key_id) for series_id in ids)
+        while portion := list(islice(events, STEP_EVENTS)):
+            renamed += self._rename_some(portion, key_id, pseudonym)
+            self._pause()
         # What is in no series of either is found by looking at everything: there should be none.
-        return renamed + self._repeat(lambda limit: self._rename_some(None, key_id, pseudonym, limit))
+        strays = select(_events.request_id, _events.series_id).where(_events.key_id == key_id).limit(STEP_EVENTS)
+        while some := self._fetch(strays):
+            renamed += self._rename_some(some, key_id, pseudonym)
+            self._pause()
+        return renamed
 
-    def _rename_some(self, series_id: int | None, key_id: str, pseudonym: str, limit: int) -> int:
-        wanted = [_events.key_id == key_id, *([] if series_id is None else [_events.series_id == series_id])]
-        some = select(_events.request_id, _events.series_id).where(*wanted).limit(limit)
+    def _list_events(self, series_id: int, key_id: str) -> Iterator[Any]:
+        """The events of a series that have the key's id, read in portions, each from where the last one ended."""
+        after: int | None = None
+        while True:
+            wanted = [_events.series_id == series_id, _events.key_id == key_id]
+            wanted += [] if after is None else [_events.at >= after]
+            statement = select(_events.request_id, _events.series_id, _events.at).where(*wanted)
+            rows = self._fetch(statement.order_by(_events.at).limit(STEP_EVENTS))
+            yield from rows
+            if len(rows) < STEP_EVENTS:
+                return
+            after = rows[-1].at
+
+    def _fetch(self, statement: Executable) -> Sequence[Any]:
         with self._database.connect() as connection:
-            rows = connection.execute(some).all()
-        if not rows:
-            return 0
+            return connection.execute(statement).all()
+
+    def _rename_some(self, rows: Sequence[Any], key_id: str, pseudonym: str) -> int:
+        targets = self._find_targets({row.series_id for row in rows}, key_id, pseudonym)
+        batches: dict[int | None, list[str]] = {}
+        for row in rows:
+            batches.setdefault(targets.get(row.series_id), []).append(row.request_id)
+        renamed = 0
         with self._erasing() as connection:
-            for counted_in in {row.series_id for row in rows}:
-                ids = [row.request_id for row in rows if row.series_id == counted_in]
+            for target, ids in batches.items():
                 values: dict[str, object] = {"key_id": pseudonym}
-                if (target := self._find_renamed(connection, counted_in, key_id, pseudonym)) is not None:
+                if target is not None:
                     values["series_id"] = target
                 for part in parts(ids):
-                    connection.execute(update(usage_events).where(_events.request_id.in_(part)).values(values))
-        return len(rows)
+                    wanted = [_events.request_id.in_(part), _events.key_id == key_id]
+                    renamed += connection.execute(update(usage_events).where(*wanted).values(values)).rowcount
+        return renamed
 
-    def _find_renamed(
-        self, connection: Connection, series_id: int | None, key_id: str, pseudonym: str
-    ) -> int | None:
-        """The pseudonym's series in the place of one of the key's; None where the series is the pseudonym's already."""
-        row = connection.execute(select(usage_series).where(_series.id == series_id)).first()
-        if row is None or row.key_id != key_id:
-            return None
-        target = _series_of(row)._replace(key_id=pseudonym)
-        return connection.scalar(select(_series.id).where(_series.name == name_of(target)))
+    def _find_targets(self, ids: set[int | None], key_id: str, pseudonym: str) -> dict[int, int]:
+        """
+        For those of the series that still have the key's id, the pseudonym's in their place. Mostly there are none: the
+        series themselves were renamed.
+        """
+        targets: dict[int, int] = {}
+        with self._database.connect() as connection:
+            for part in parts(sorted(each for each in ids if each is not None)):
+                of_key = select(usage_series).where(_series.id.in_(part), _series.key_id == key_id)
+                for row in connection.execute(of_key).all():
+                    name = name_of(_series_of(row)._replace(key_id=pseudonym))
+                    target = connection.scalar(select(_series.id).where(_series.name == name))
+                    if target is not None:
+                        targets[row.id] = target
+        return targets
 
     # Gone -----------------------------------------------------------------------------------------------------------
 
@@ -152,20 +186,22 @@ class LedgerErasure:
             ids = list_series(connection, key_ids)
             hours, days = _list_starts(connection, usage_hours, ids), _list_starts(connection, usage_days, ids)
         for hour in hours:
-            done.add(self._delete_hour(hour, ids))
+            done.add(self._delete_hour(hour, key_ids))
             self._pause()
         of_series = [_events.series_id.in_(part) for part in parts(ids)]
         for wanted in [*of_series, _events.key_id.in_(key_ids)]:
-            done.events += self._repeat(lambda limit, one=wanted: self._delete_events(one, limit))
+            done.events += self._repeat(partial(self._delete_events, wanted))
         for day in days:
             done.rollups += self._redo_day(day, ids)
             self._pause()
         done.series += self._forget_series(key_ids)
         return done
 
-    def _delete_hour(self, hour: int, ids: Sequence[int]) -> LedgerCounts:
+    def _delete_hour(self, hour: int, key_ids: Sequence[str]) -> LedgerCounts:
         done = LedgerCounts()
         in_hour = [_events.at >= hour, _events.at < hour + _HOUR]
+        with self._database.connect() as connection:
+            ids = _list_in_hour(connection, hour, key_ids)
         for part in parts(ids):
             wanted = _events.series_id.in_(part)
             # Of very many only the last go together with their sums, so that nobody waits long for the database.
@@ -207,7 +243,7 @@ class LedgerErasure:
             )
 
     def _redo_day(self, day: int, ids: Sequence[int]) -> int:
-        """Take series out of a day, and make its coarse sums of its hours. Says how many rollups of theirs there were."""
+        """Take series out of a day, and make its coarse sums of its hours. Says how many of its rollups went."""
         for attempt in range(_DAY_ATTEMPTS):
             with self._database.connect() as connection:
                 seen = fingerprint(connection, day)
@@ -239,7 +275,7 @@ class LedgerErasure:
         with self._erasing() as connection:
             return connection.execute(delete(usage_series).where(_series.key_id.in_(key_ids), ~is_counted)).rowcount
 
-    def _repeat(self, step: Any) -> int:
+    def _repeat(self, step: Callable[[int], int]) -> int:
         changed = 0
         while some := step(STEP_EVENTS):
             changed += some
@@ -291,6 +327,13 @@ def _list_starts(connection: Connection, table: Any, ids: Sequence[int]) -> list
     return sorted(starts)
 
 
+def _list_in_hour(connection: Connection, hour: int, key_ids: Sequence[str]) -> list[int]:
+    """The series of keys that have a rollup in an hour."""
+    of_hour = [_hours.grain.in_([grain.value for grain in _OF_KEY]), _hours.start == hour]
+    found = select(_hours.series_id).join_from(usage_hours, usage_series, _hours.series_id == _series.id)
+    return list(connection.scalars(found.where(*of_hour, _series.key_id.in_(key_ids))))
+
+
 def _list_rows(connection: Connection, table: Any, series_id: int) -> Iterator[Any]:
     return iter(connection.execute(select(table).where(table.c.series_id == series_id)).all())
 
@@ -300,5 +343,4 @@ def _series_of(row: Any) -> Series:
 
 
 def _count(connection: Connection, *conditions: ColumnElement[bool]) -> int:
-    statement = select(func.count()).where(*conditions)
-    return int(cast("int | None", connection.scalar(statement)) or 0)
+    return connection.scalar(select(func.count()).where(*conditions)) or 0

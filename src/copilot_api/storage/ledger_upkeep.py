@@ -1,16 +1,17 @@
 """Upkeep of the ledger in SQL; see `copilot_api.usage.upkeep`."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, exists, func, or_, select
 
 from copilot_api.storage.database import Database
 from copilot_api.storage.instants import from_microseconds, to_microseconds
+from copilot_api.storage.migrate import find_version
 from copilot_api.storage.rollup_upkeep import Pause, clear, close_day, find_open_day, rest
 from copilot_api.storage.rollups import DAYS_CLOSED, EVENTS_FROM, TABLES, get_state, put_state
 from copilot_api.storage.schema import usage_days, usage_events, usage_hours, usage_series
 from copilot_api.usage.rollups import DAY, HOUR, MICROSECONDS, Grain
+from copilot_api.usage.upkeep import DatabaseState, LedgerState
 
 _SERIES = 500
 
@@ -85,22 +86,6 @@ def _find_first(connection: Connection, span: int) -> int | None:
 # What there is -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerState:
-    """How large the ledger is and how far it reaches, for who looks after it."""
-
-    oldest_event: datetime | None
-    newest_event: datetime | None
-    oldest_rollup: datetime | None
-    days_closed: datetime | None
-    """The end of the last day whose rollups are made."""
-    events: int
-    """How many the rollups of the kept time count."""
-    total_bytes: int
-    free_bytes: int
-    """How much of it holds nothing and is used again before the file grows."""
-
-
 def read_ledger_state(database: Database) -> LedgerState:
     """How the ledger stands. Costs no more with many events than with few."""
     events, hours = usage_events.c, usage_hours.c
@@ -120,6 +105,11 @@ def read_ledger_state(database: Database) -> LedgerState:
             total_bytes=total_bytes,
             free_bytes=free_bytes,
         )
+
+
+def read_database_state(database: Database) -> DatabaseState:
+    """The same, with the schema that it is at."""
+    return DatabaseState(find_version(database), read_ledger_state(database))
 
 
 def _moment(at: int | None) -> datetime | None:

@@ -30,7 +30,9 @@ class Migrations:
 
 
 _FIRST_WITH_ROLLUPS = "0005"
-OURS = Migrations(Path(__file__).with_name("migrations"), ("0001", "0002", "0003", "0004", "0005", "0007"))
+OURS = Migrations(
+    Path(__file__).with_name("migrations"), ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
+)
 
 
 def upgrade(database: Database, migrations: Migrations = OURS) -> Path | None:

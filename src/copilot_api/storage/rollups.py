@@ -167,6 +167,11 @@ def parse_sums(values: Sequence[Any]) -> Sums:
     return [*values[:_WIDTH], *map(histogram.decode, values[_WIDTH:])]
 
 
+def sums_of(row: Any) -> Sums:
+    """The sums in a row of either table."""
+    return parse_sums([getattr(row, name) for name in _SUMS])
+
+
 def parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
     """`values` in portions that one statement may name."""
     for index in range(0, len(values), _MOST_NAMES):

@@ -45,6 +45,10 @@ api_keys = Table(
     Column("expires_at", Instant),
     Column("revoked_at", Instant),
     Column("last_used_at", Instant),
+    Column("capture_reason", Text),
+    Column("capture_by", Text),
+    Column("capture_since", Instant),
+    Column("capture_until", Instant),
 )
 
 key_secrets = Table(
@@ -55,6 +59,21 @@ key_secrets = Table(
     Column("prefix", String(40), nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),  # of the cookie's value
+    Column("id", String(40), nullable=False, unique=True),
+    Column("key_id", String(40), ForeignKey("api_keys.id", ondelete="CASCADE"), nullable=False),
+    Column("secret_digest", LargeBinary(32), nullable=False),  # no foreign key: it is looked up in the index of keys
+    Column("created_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+    Column("stepped_up_at", Instant),
+    Column("address", Text),
+    Column("user_agent", Text),
+    Index(None, "key_id", "created_at"),
 )
 
 usage_events = Table(

@@ -10,7 +10,8 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Generator
+from collections import Counter
+from collections.abc import Generator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -33,6 +34,7 @@ BUSY_SECONDS = 5.0
 _MODE = "sqlite_begin"
 _INODE = "inode"
 _SYNCHRONOUS = "sqlite_synchronous"
+_READ_BYTES = 1024 * 1024
 _WAL_ATTEMPTS = 100
 _WAL_PAUSE_SECONDS = 0.02
 
@@ -47,6 +49,8 @@ class SqliteBackend:
 
     def __init__(self, path: Path, busy_seconds: float) -> None:
         self._path = path
+        self._busy_seconds = busy_seconds
+        self._raw = -1  # for `find_bytes`; kept open for the reason that follows
         # SQLite follows links, and its -wal and -shm files take the mode of the database: hence made and checked here.
         # Only made, never opened: to close a descriptor would take away the locks of all other connections to the file
         # that this process has, and the next program to leave would delete the log from under them.
@@ -105,6 +109,48 @@ class SqliteBackend:
         )
         return size * pages, size * free
 
+    def overwrite_deleted(self, connection: Connection) -> None:
+        """See `Backend`; it stays so for this connection."""
+        connection.exec_driver_sql("PRAGMA secure_delete=ON").close()
+
+    def find_bytes(self, patterns: Sequence[bytes]) -> Counter[str]:
+        """See `Backend`."""
+        found: Counter[str] = Counter()
+        if self._raw < 0:
+            self._raw = open_private(self._path, os.O_RDONLY)
+        found[self._path.name] = count_bytes(self._raw, patterns)
+        with suppress(FileNotFoundError):
+            log = open_private(self._beside_log(), os.O_RDONLY)
+            try:
+                found[self._beside_log().name] = count_bytes(log, patterns)
+            finally:
+                os.close(log)  # locks are on the database and its shared memory, none on the log
+        return +found
+
+    def write_back(self) -> bool:
+        """See `Backend`."""
+        with self._alone() as connection:
+            return bool(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
+
+    def rewrite(self) -> None:
+        """See `Backend`."""
+        with self._alone() as connection:
+            connection.execute("VACUUM")
+
+    @contextmanager
+    def _alone(self) -> Generator[sqlite3.Connection]:
+        """A connection beside the others, for what cannot be done in a transaction."""
+        try:
+            uri = f"file:{quote(os.fspath(self._path))}?mode=rw"
+            connection = sqlite3.connect(uri, uri=True, timeout=self._busy_seconds, isolation_level=None)
+            with closing(connection):
+                yield connection
+        except sqlite3.Error as error:
+            raise StorageUnavailable(f"the database cannot be used: {error}") from error
+
+    def _beside_log(self) -> Path:
+        return self._path.with_name(f"{self._path.name}-wal")
+
     def _connected(self, connection: DBAPIConnection, entry: ConnectionPoolEntry) -> None:
         entry.info[_INODE] = self._inode()
         _prepare_connection(connection)
@@ -151,6 +197,19 @@ class SqliteBackend:
 
     def _beside(self, suffix: str) -> Path:
         return self._path.with_name(f"{self._path.name}.{suffix}")
+
+
+def count_bytes(descriptor: int, patterns: Sequence[bytes]) -> int:
+    """How often any of `patterns` is in a file; one that is changed meanwhile is read as it comes."""
+    found, offset, rest = 0, 0, b""
+    most = max(map(len, patterns), default=1) - 1
+    while chunk := os.pread(descriptor, _READ_BYTES, offset):
+        offset += len(chunk)
+        piece = rest + chunk
+        found += sum(piece.count(pattern) for pattern in patterns)
+        rest = piece[-most:] if most else b""
+        found -= sum(rest.count(pattern) for pattern in patterns)  # counted again with what follows
+    return found + sum(rest.count(pattern) for pattern in patterns)
 
 
 def _forget_broken(context: ExceptionContext) -> None:

@@ -62,6 +62,10 @@ class SqlUsageRepository:
         """See `UsageRepository`."""
         return self._pages.get_page(query)
 
+    def find_event(self, request_id: str) -> UsageEvent | None:
+        """See `UsageRepository`."""
+        return self._pages.find_event(request_id)
+
     def sum_up(self, query: SumQuery) -> list[SumRow]:
         """See `UsageRepository`."""
         return self._sums.sum_up(query)

@@ -61,6 +61,12 @@ class UsagePages:
                 return
             last_at, last_id = page[-1]["at"], page[-1]["request_id"]
 
+    def find_event(self, request_id: str) -> UsageEvent | None:
+        """See `UsageRepository`."""
+        with self._database.connect() as connection:
+            row = connection.execute(select(usage_events).where(_columns.request_id == request_id)).mappings().first()
+        return None if row is None else parse_event(row)
+
     def get_page(self, query: EventQuery) -> EventPage:
         """See `UsageRepository`."""
         with self._database.connect() as connection:

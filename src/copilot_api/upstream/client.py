@@ -25,6 +25,7 @@ from copilot_api.upstream.auth import CopilotSession, CopilotSessions
 from copilot_api.upstream.brake import Brake
 from copilot_api.upstream.headers import copilot_headers, header_lines
 from copilot_api.upstream.refusals import Refusal, parse_refusal
+from copilot_api.upstream.tap import UpstreamTap
 from copilot_api.upstream.transport import ConnectFailed, Reply, Silence, SilentTooLong, Transport, TransportError
 
 MAX_RETRIES = 2
@@ -48,6 +49,8 @@ class UpstreamRequest(msgspec.Struct, frozen=True):
     request_id: str
     headers: Mapping[str, str] = {}
     """What the request's own protocol adds."""
+    tap: UpstreamTap | None = None
+    """Looks on, where the call is captured."""
 
 
 class CopilotClient:
@@ -116,8 +119,23 @@ class CopilotClient:
     async def _attempt(
         self, session: CopilotSession, request: UpstreamRequest, initiator: str, on_silence: OnSilence | None
     ) -> Reply:
-        headers = self._headers(session, request, initiator)
-        pending = await self._transport.send(session.api + request.path, headers, request.body)
+        headers, url = self._headers(session, request, initiator), session.api + request.path
+        if request.tap is not None:
+            return await self._attempt_tapped(request.tap, url, headers, request.body, on_silence)
+        return await self._send(url, headers, request.body, on_silence)
+
+    async def _attempt_tapped(
+        self, tap: UpstreamTap, url: str, headers: bytes, body: bytes, on_silence: OnSilence | None
+    ) -> Reply:
+        tap.sending(url, headers, body)
+        try:
+            return tap.follow(await self._send(url, headers, body, on_silence))
+        except BaseException as error:
+            tap.failed(error)
+            raise
+
+    async def _send(self, url: str, headers: bytes, body: bytes, on_silence: OnSilence | None) -> Reply:
+        pending = await self._transport.send(url, headers, body)
         try:
             while isinstance(reply := await pending.head(), Silence):
                 if on_silence is not None:

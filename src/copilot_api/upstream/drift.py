@@ -76,8 +76,8 @@ class CatalogRepository(Protocol):
         """Have this catalog in place of the last one, and its changes beside those of the last year."""
         ...
 
-    def list_changes(self, since: datetime, limit: int) -> list[CatalogChange]:
-        """The changes since then, the newest first; no more than `limit`."""
+    def list_changes(self, since: datetime, limit: int, until: datetime | None = None) -> list[CatalogChange]:
+        """The changes from then on, to `until` with it, the newest first; no more than `limit`."""
         ...
 
 
@@ -163,6 +163,17 @@ def summarise(changes: Sequence[CatalogChange]) -> str:
     return "; ".join(f"{kind}: {_list_names(by_kind[kind])}" for kind in ChangeKind if kind in by_kind)
 
 
+def render_change(change: CatalogChange) -> dict[str, str]:
+    """A change as programs read it."""
+    return {
+        "at": change.at.isoformat(),
+        "model": change.model,
+        "kind": change.kind,
+        "before": change.before,
+        "after": change.after,
+    }
+
+
 def _list_names(names: list[str]) -> str:
     more = len(names) - _MAX_NAMES
     return ", ".join(names[:_MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
@@ -201,6 +212,11 @@ class DriftKeeper:
         self._on_failed = on_failed
         self._newest: _Reading | None = None
         self._is_new = asyncio.Event()
+
+    @property
+    def read_at(self) -> datetime | None:
+        """When the catalog was read last; None before the first time."""
+        return None if self._newest is None else self._newest.at
 
     def read(self, document: dict[str, Any], catalog: Catalog) -> None:
         """The catalog was read: `document` as it came, and what is in it. Returns at once."""

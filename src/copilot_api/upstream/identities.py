@@ -3,12 +3,20 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from copilot_api.errors import BadRequest
+from copilot_api.errors import BadRequest, GatewayError
 
 DEFAULT_IDENTITY = "default"
 
 _DIRECT_PREFIXES = ("gho_", "github_pat_")
 _EXCHANGED_PREFIXES = ("ghu_",)
+
+
+class IdentityNotFound(GatewayError):
+    """No identity by that id."""
+
+    number, code, status = 314, "identity_not_found", 404
+    kind, cause, is_final = "invalid_request_error", "bad_request", True
+    hint = "GET /admin/api/identities lists those that there are"
 
 
 class CredentialSource(StrEnum):

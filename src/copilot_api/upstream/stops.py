@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Protocol
 
-from copilot_api.audit.models import Action, AuditEvent
+from copilot_api.audit.models import LOCAL, Action, AuditEvent, Origin
 from copilot_api.clock import Clock
 from copilot_api.errors import AccountFlagged, GatewayError
 from copilot_api.upstream.brake import Brake, Stop
@@ -35,6 +35,18 @@ class StopRepository(Protocol):
     def remove_stop(self, identity_id: str, event: AuditEvent) -> bool:
         """Lift it. False, and nothing on record, when there is none."""
         ...
+
+
+def lift_stop(repository: StopRepository, identity_id: str, actor: str, origin: Origin = LOCAL) -> Stop | None:
+    """
+    Lift an identity's stop, on record; gives what it was, or None where there was none. Gateways that run notice within
+    a second or two. Blocks; raises `StorageUnavailable`.
+    """
+    stop = repository.find_stop(identity_id)
+    if stop is None:
+        return None
+    event = AuditEvent(actor, Action.IDENTITY_RESUMED, identity_id, {"reason": stop.reason}, origin)
+    return stop if repository.remove_stop(identity_id, event) else None
 
 
 class StopKeeper:

@@ -67,6 +67,11 @@ class ExploreQuery:
     has_percentiles: bool = False
 
 
+def counter_of(metric: Metric) -> str:
+    """The counter of the rollups that a metric comes of."""
+    return _COUNTER_OF.get(metric, metric.value)
+
+
 def choose_bucket(since: datetime, until: datetime) -> Bucket:
     """The division that suits a period."""
     length = until - since
@@ -191,7 +196,7 @@ class _Explorer:
     def _render_series(self, groups: Sequence[Group]) -> dict[str, Any]:
         query, counters = self._query, tuple(_COUNTER_OF.get(each, each.value) for each in self._query.metrics)
         bucket = query.bucket or Bucket.HOUR
-        starts = _list_starts(query.since, query.until, bucket)
+        starts = list_starts(query.since, query.until, bucket)
         rows, whole = self._ask_over_time(groups, counters)
         parts: dict[Group, dict[int, Sums]] = {group: {} for group in groups}
         for row in rows:
@@ -264,7 +269,8 @@ def _any_of(dimension: Dimension, values: Sequence[GroupValue]) -> list[Conditio
     return found
 
 
-def _list_starts(since: datetime, until: datetime, bucket: Bucket) -> list[int]:
+def list_starts(since: datetime, until: datetime, bucket: Bucket) -> list[int]:
+    """When the buckets of a period of whole buckets begin, in microseconds since 1970."""
     first, last = (round(at.timestamp()) * MICROSECONDS for at in (since, until))
     return list(range(first, last, bucket.microseconds))
 

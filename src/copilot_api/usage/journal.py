@@ -107,6 +107,31 @@ class Segment:
                 record = parse_record(line)
                 yield (b"", None, position) if record is None else (*record, position)
 
+    def blank(self, key_id: str) -> int:
+        """
+        Overwrite with spaces what the file still says of a key's calls that are in the database. Says how many lines.
+
+        A line of spaces is one that cannot be read, and is passed over.
+        """
+        mark, blanked, offset, rest = key_id.encode(), 0, 0, b""
+        start = 0
+        while offset < self.position:
+            chunk = os.pread(self.descriptor, min(_READ_BYTES, self.position - offset), offset)
+            if not chunk:
+                break
+            offset += len(chunk)
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                if mark in line and self._is_done(line, key_id):
+                    os.pwrite(self.descriptor, b" " * len(line), start)
+                    blanked += 1
+                start += len(line) + 1
+        return blanked
+
+    def _is_done(self, line: bytes, key_id: str) -> bool:
+        record = parse_record(line)
+        return record is not None and record[1].key_id == key_id and record[1].request_id not in self.open_calls
+
     def remove(self) -> None:
         """Delete the file: all of it is in the database. One that stays is brought in again, to no effect."""
         with suppress(OSError):
@@ -180,6 +205,24 @@ class JournalWriter:
         self.active = segment
         self._is_rotating = False
         return segment
+
+
+def list_records(directory: Path) -> Iterator[tuple[bytes, UsageEvent]]:
+    """
+    What all segments say, of whatever process and whether it lives, oldest segment first. Changes nothing; what is
+    written or removed meanwhile may be seen or not.
+    """
+    for path in sorted(directory.glob(f"*{_SUFFIX}")):
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            continue
+        segment = Segment(path, descriptor)
+        try:
+            segment.end = _find_end(descriptor)
+            yield from ((kind, event) for kind, event, _ in segment.read() if event is not None)
+        finally:
+            segment.close()
 
 
 def adopt_segments(directory: Path, writer: str) -> list[Segment]:

@@ -68,6 +68,8 @@ class UsageRecorder:
         self._caught_up = threading.Event()
         self.lost = 0
         """Events that could be kept nowhere."""
+        self.stored = 0
+        """Events brought into the database by this process."""
         self.storage_failure: str | None = None
         """Why the database could not be written in the last round; None when it could."""
 
@@ -139,6 +141,14 @@ class UsageRecorder:
     def wait_caught_up(self, seconds: float) -> bool:
         """Wait until what earlier processes left is in the database; says whether it is. Blocks."""
         return self._caught_up.wait(seconds)
+
+    def forget_key(self, key_id: str) -> int:
+        """
+        Take out of our journal what it still says of a key's calls that are in the database. Says how many lines those
+        were. Blocks. Raises `OSError`.
+        """
+        with self._round:
+            return sum(segment.blank(key_id) for segment in [*self._adopted, *self._writer.segments])
 
     @property
     def waiting_bytes(self) -> int:
@@ -247,6 +257,7 @@ class UsageRecorder:
     def _commit(self, ended: list[UsageEvent], read: list["_Read"]) -> None:
         if ended:
             self._repository.add_events(ended)
+            self.stored += len(ended)
         for segment, position, begun in read:
             segment.position = position
             segment.open_calls.update(begun)

@@ -62,6 +62,10 @@ class UsageRepository(Protocol):
         """One page of events. What it costs depends neither on how many there are nor on how deep the page is."""
         ...
 
+    def find_event(self, request_id: str) -> UsageEvent | None:
+        """The event of one call; None when it is not in the ledger (any more, or yet)."""
+        ...
+
     def sum_up(self, query: SumQuery) -> list[SumRow]:
         """The sums by group and bucket, in no order; those without events are left out."""
         ...

@@ -204,19 +204,21 @@ def roll_up(events: Iterable[RolledEvent]) -> dict[Place, Sums]:
             calls[where] = _sums_of(event)
         else:
             add_sums(sums, _sums_of(event))
+    rollups = {Place(HOUR, hour * _HOUR, Series(Grain.CALL, *where)): sums for (hour, where), sums in calls.items()}
+    return rollups | roll_up_calls(rollups.items())
+
+
+def roll_up_calls(calls: Iterable[tuple[Place, Sums]]) -> dict[Place, Sums]:
+    """What hours of the grain `CALL` are at the coarser grains of hours."""
     rollups: dict[Place, Sums] = {}
     everybody: dict[Place, Sums] = {}
-    for (hour, dimensions), sums in calls.items():
-        start = hour * _HOUR
-        call = Series(Grain.CALL, *dimensions)
-        rollups[Place(HOUR, start, call)] = sums
+    for (_, start, call), sums in calls:
         count(rollups, Place(HOUR, start, call.at(Grain.KEY)), sums)
         count(everybody, Place(HOUR, start, call.at(Grain.ALL_KEYS)), sums)
     for place, sums in everybody.items():
         count(rollups, Place(HOUR, place.start, place.series.at(Grain.MODEL)), sums)
         count(rollups, Place(HOUR, place.start, place.series.at(Grain.TOTAL)), sums)
-    rollups |= everybody
-    return rollups
+    return rollups | everybody
 
 
 def roll_up_days(hours: Iterable[tuple[Place, Sums]]) -> dict[Place, Sums]:

@@ -11,6 +11,7 @@ start that nobody called for a month, nothing is forgotten for a day: by then so
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Protocol
 
@@ -53,6 +54,31 @@ class UpkeepRepository(Protocol):
     def forget_series(self, after: int) -> int | None:
         """Delete some of the series that nothing counts in any more, by their ids; gives the last one looked at."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerState:
+    """How large the ledger is and how far it reaches, for those who look after it."""
+
+    oldest_event: datetime | None
+    newest_event: datetime | None
+    oldest_rollup: datetime | None
+    days_closed: datetime | None
+    """The end of the last day whose rollups are made."""
+    events: int
+    """How many the rollups of the kept time count."""
+    total_bytes: int
+    free_bytes: int
+    """How much of it holds nothing and is used again before the file grows."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseState:
+    """A database, and the ledger in it."""
+
+    schema: str | None
+    """The newest migration that was run; None where there was none."""
+    ledger: LedgerState
 
 
 class ClockTrust:

@@ -1,0 +1,1 @@
+"""What the pages show: each view takes an `AdminRequest` and answers it."""
