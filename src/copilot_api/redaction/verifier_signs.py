@@ -87,6 +87,9 @@ _NO_SECRET_BEFORE = re.compile(
     r"(?:page|next|prev|previous|continuation|sync|cancel\w*|max|min|idempotency)[_-]?$", re.IGNORECASE
 )
 _FLAG = re.compile(r"(?<![\w-])--?[\w-]*$")
+_NEXT_ITEM = re.compile(r"""["'`],""")
+_BARE = re.compile(r"""["'`][\w.-]*$""")
+"""Before a name that is all there is of its string: only such a one names the item that follows."""
 # A path, a name of something, a time; or a value in a URL's encoding, which is looked at with that undone.
 _NO_VALUE = re.compile(
     r"(?:[^%]*%[0-9A-Fa-f]{2}|[a-z][a-z0-9+.-]*:/|\.{0,2}/|~/|[A-Za-z]:\\|arn:|sha\d{3}[:-]|\d{4}-\d\d-\d\dT)",
@@ -102,6 +105,8 @@ def _find_assignments(text: str) -> Iterator[Sign]:
         way = _ASSIGNED.match(text, name.end())
         if way is None and _FLAG.search(before):
             way = _GIVEN.match(text, name.end())
+        if way is not None and _NEXT_ITEM.match(way.group()) and not _BARE.search(before):
+            continue
         value = _VALUE.match(text, way.end()) if way is not None else None
         if value is not None and not _NO_VALUE.match(value.group()) and looks_random(value.group()):
             yield "assignment", *value.span()
