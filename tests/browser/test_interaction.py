@@ -159,11 +159,12 @@ def test_a_chart_draws_its_table_shows_what_is_under_the_pointer_and_hides_a_ser
 
 def test_dragging_over_a_chart_makes_its_stretch_the_range_and_a_double_click_widens_it(open_page: OpenPage) -> None:
     page = open_page(PAGE)
-    box = page.locator("#chart-requests .u-over").bounding_box()
-    assert box is not None
-    page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + 60)
+    page.wait_for_selector("#chart-requests [data-drawn]")
+    over = page.locator("#chart-requests .u-over")
+    over.hover(position={"x": 120, "y": 60})
     page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 60, steps=5)
+    for x in (200, 280, 360):
+        over.hover(position={"x": x, "y": 60})
     with page.expect_navigation():
         page.mouse.up()
     assert {"since", "until"} <= query(page).keys()

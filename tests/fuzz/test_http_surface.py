@@ -532,7 +532,7 @@ def test_a_trailer_cannot_authenticate(raw: Raw, client_key: str, name: str) -> 
 ODD_TARGETS = [
     "/%", "/%zz", "/%00", "/%c0%af", "/%ff", "/%2e%2e/%2e%2e/etc/passwd", "/../../etc/passwd", "/v1/../v1/models",
     "/v1/./models", "//v1//models", "/v1/models/../../token", "/V1/MODELS", "/v1/models;a=b",
-    "/v1/chat/completions/../embeddings", "/v2/chat/completions", "/chat", "/admin", "/admin/api/keys", "/.env", "/.git/config",
+    "/v1/chat/completions/../embeddings", "/v2/chat/completions", "/chat", "/administrator", "/admin.php", "/.env", "/.git/config",
     "/favicon.ico", "/robots.txt", "/metricz", "/_sim/stats", "/debug", "/server-status", "/cgi-bin/test.cgi",
     "/" + "a/" * 2000, "/" + "%41" * 5000, "/?" + "&".join(f"a{n}=b" for n in range(2000)), "/healthz%0d%0ax-evil:%201",
     "/%0d%0aset-cookie:%20a=b", "/{{7*7}}", "/${jndi:ldap://x}", "/<script>alert(1)</script>", "/'%20or%201=1--", "*",
