@@ -10,7 +10,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 import urllib.error
@@ -18,7 +17,9 @@ import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Protocol, Self
+
+from tests import warm
 
 START_SECONDS = 30.0
 GITHUB_TOKEN = "ghu_harness00000000000000000000000000000"
@@ -31,13 +32,32 @@ def free_environment(**more: str) -> dict[str, str]:
     return {**kept, "PYTHONUNBUFFERED": "1", **more}
 
 
+class Running(Protocol):
+    """A process that was started, however."""
+
+    pid: int
+
+    @property
+    def stdout(self) -> IO[str] | None: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def send_signal(self, sig: int) -> None: ...
+
+    def kill(self) -> None: ...
+
+
 class Program:
-    """A `copilot-api` command that listens."""
+    """A `copilot-api` command that listens. It starts warm (see `tests.warm`); `is_cold` starts an interpreter for it."""
+
+    is_cold = False
 
     def __init__(self, arguments: Iterable[str], environment: dict[str, str]) -> None:
-        self.arguments = [sys.executable, "-m", "copilot_api", *arguments]
+        self.arguments = [*warm.PROGRAM, *arguments]
         self.environment = environment
-        self.process: subprocess.Popen[str] | None = None
+        self.process: Running | None = None
         self.lines: list[str] = []
         self.url = ""
         self._listening = threading.Event()
@@ -46,14 +66,7 @@ class Program:
     def start(self) -> None:
         """Start it and wait until it listens."""
         self._listening.clear()
-        process = subprocess.Popen(
-            self.arguments,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        process = self._spawn()
         self.process = process
         self._reader = threading.Thread(target=self._read, args=(process,), daemon=True)
         self._reader.start()
@@ -61,7 +74,19 @@ class Program:
             self.stop(signal.SIGKILL)
             raise RuntimeError("it does not listen:\n" + "".join(self.lines))
 
-    def _read(self, process: "subprocess.Popen[str]") -> None:
+    def _spawn(self) -> Running:
+        if self.is_cold:
+            return subprocess.Popen(
+                self.arguments,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        return warm.start_listening(self.arguments[len(warm.PROGRAM) :], self.environment)
+
+    def _read(self, process: Running) -> None:
         assert process.stdout is not None
         for line in process.stdout:
             self.lines.append(line)
@@ -168,15 +193,7 @@ class GatewayProcess(Program):
 
     def cli(self, *arguments: str, check: bool = True, stdin: str | None = None) -> str:
         """What another `copilot-api` command prints, beside this gateway."""
-        done = subprocess.run(
-            [sys.executable, "-m", "copilot_api", *arguments],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            input=stdin,
-            timeout=60,
-            check=False,
-        )
+        done = warm.run(arguments, self.environment, stdin=stdin)
         if check and done.returncode != 0:
             raise RuntimeError(f"{arguments} ended with {done.returncode}: {done.stdout}{done.stderr}")
         return done.stdout

@@ -6,7 +6,6 @@ import re
 import secrets
 import signal
 import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import pytest
 from copilot_api.keys.secret import make_secret
 from tests.faults.client import ask, chat, poll
 from tests.faults.pair import read_events
-from tests.harness import GITHUB_TOKEN, GatewayProcess, Program, Simulator, http_json, wait_until
+from tests.harness import GITHUB_TOKEN, GatewayProcess, Program, Running, Simulator, http_json, wait_until
 
 PLACES_FOR_SECRETS = {"github_token", "admin.key.txt"}
 OTHER_VENDORS = ("sk-proj-" + "a1B2" * 12, "sk-ant-api03-" + "x9Y8" * 16, "AIza" + "Sy7z" * 9)
@@ -26,7 +25,7 @@ OTHER_VENDORS = ("sk-proj-" + "a1B2" * 12, "sk-ant-api03-" + "x9Y8" * 16, "AIza"
 class LoggingGateway(GatewayProcess):
     """A gateway that logs all it ever does, in either form."""
 
-    def _read(self, process: "subprocess.Popen[str]") -> None:
+    def _read(self, process: Running) -> None:
         assert process.stdout is not None
         for line in process.stdout:
             self.lines.append(line)

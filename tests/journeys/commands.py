@@ -13,7 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.harness import GatewayProcess, Program, wait_until
+from tests import warm
+from tests.harness import GatewayProcess, Program, Running, wait_until
 
 SECONDS = 30.0
 
@@ -29,15 +30,18 @@ class Ended:
 
 def run(arguments: Sequence[str], environment: Mapping[str, str]) -> Ended:
     """Run a command without a terminal to its end."""
-    done = subprocess.run(
-        arguments,
-        env=dict(environment),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    if tuple(arguments[: len(warm.PROGRAM)]) == warm.PROGRAM:
+        done = warm.run(arguments[len(warm.PROGRAM) :], environment, seconds=SECONDS)
+    else:
+        done = subprocess.run(
+            arguments,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
@@ -65,7 +69,7 @@ class JsonLoggingGateway(ListeningGateway):
     def __init__(self, home: Path, simulator_url: str, *flags: str, **environment: str) -> None:
         super().__init__(home, simulator_url, *flags, COPILOT_API_LOG_FORMAT="json", **environment)
 
-    def _read(self, process: "subprocess.Popen[str]") -> None:
+    def _read(self, process: Running) -> None:
         assert process.stdout is not None
         for line in process.stdout:
             self.lines.append(line)

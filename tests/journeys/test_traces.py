@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from tests import warm
 from tests.harness import GatewayProcess, Simulator, wait_until
 from tests.journeys.commands import Ended, Terminal, admin_key
 from tests.journeys.markers import call_tool, chat, fault, say
@@ -56,10 +57,7 @@ class Captured:
 
     def cli(self, *arguments: str, stdin: str | None = None, **more: str) -> Ended:
         """A command beside the gateway."""
-        done = subprocess.run(
-            [sys.executable, "-m", "copilot_api", "traces", *arguments],
-            env={**self.gateway.environment, **more}, capture_output=True, text=True, input=stdin, timeout=60, check=False,
-        )  # fmt: skip
+        done = warm.run(["traces", *arguments], {**self.gateway.environment, **more}, stdin=stdin)
         return Ended(done.returncode, done.stdout, done.stderr)
 
     def audited(self, action: str) -> list[dict[str, Any]]:
