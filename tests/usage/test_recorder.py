@@ -721,3 +721,13 @@ def test_what_the_journal_still_says_of_an_erased_key_is_taken_out_of_it(process
     assert b"key_a" not in segment.read_bytes()
     assert b"key_b" in segment.read_bytes()
     process.run_briefly()
+
+
+def test_it_tells_whose_calls_its_journal_tells_of(tmp_path: Path) -> None:
+    spool = tmp_path / "spool"
+    writer = JournalWriter(spool, name="1-here")
+    writer.append(BEGIN, UsageEvent(request_id="req_1", at=AT, key_id="key_a"))
+    writer.append(BEGIN, UsageEvent(request_id="req_2", at=AT))
+    with open_stored(tmp_path / "data", FakeClock()) as stored:
+        recorder = UsageRecorder(stored.usage, spool, lambda _: None, name="2-next")
+        assert recorder.list_key_ids() == {"key_a"}

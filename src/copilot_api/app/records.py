@@ -53,7 +53,7 @@ class Records:
             observe,
             (
                 Holder(traces.forget_key, ring.key_ids),
-                Holder(self.recorder.forget_key),
+                Holder(self.recorder.forget_key, self.recorder.list_key_ids, is_quick_to_forget=True),
                 Holder(forget_numbers),
             ),
         )

@@ -28,11 +28,13 @@ class Holder:
     forget_key: Callable[[str], object]
     """Forgets what it holds of a key. May raise `StorageUnavailable` or `OSError`."""
     key_ids: Callable[[], set[str]] | None = None
-    """The keys of which it holds something; None where to forget is as cheap as to look."""
+    """The keys of which it holds something; None where that is not known."""
+    is_quick_to_forget: bool = False
+    """Whether to forget is as cheap as to look whether there is something to forget."""
 
     def may_hold(self, key_id: str) -> bool:
         """Whether there may be something to forget."""
-        return self.key_ids is None or key_id in self.key_ids()
+        return self.is_quick_to_forget or self.key_ids is None or key_id in self.key_ids()
 
 
 @dataclass(slots=True)

@@ -28,7 +28,7 @@ from copilot_api.observability.events import (
     UsageStorageBroken,
     UsageStorageRecovered,
 )
-from copilot_api.usage.journal import BEGIN, END, JournalWriter, Segment, adopt_segments
+from copilot_api.usage.journal import BEGIN, END, JournalWriter, Segment, adopt_segments, list_records
 from copilot_api.usage.models import UsageEvent
 from copilot_api.usage.repository import UsageRepository
 
@@ -149,6 +149,10 @@ class UsageRecorder:
         """
         with self._round:
             return sum(segment.blank(key_id) for segment in [*self._adopted, *self._writer.segments])
+
+    def list_key_ids(self) -> set[str]:
+        """Whose calls our journal tells of, in the database or not. Blocks."""
+        return {event.key_id for _, event in list_records(self._directory) if event.key_id is not None}
 
     @property
     def waiting_bytes(self) -> int:
