@@ -77,7 +77,7 @@ class LedgerShape:
 def make_events(shape: LedgerShape) -> Iterator[UsageEvent]:
     """The events, in order of time."""
     draw = random.Random(shape.seed)
-    keys = [f"key_{draw.getrandbits(48):012x}" for _ in range(shape.keys)]
+    keys = _draw_keys(draw, shape)
     popular = list(itertools.accumulate(1 / (rank + 3) for rank in range(shape.keys)))
     programs = list(itertools.accumulate(program.share for program in PROGRAMS))
     favourites = [_favourites(draw, programs) for _ in keys]
@@ -94,6 +94,15 @@ def make_events(shape: LedgerShape) -> Iterator[UsageEvent]:
             program = draw.choice(favourites[min(rank, shape.keys - 1)])
             number += 1
             yield _make_event(draw, number, start + timedelta(seconds=second), keys[min(rank, shape.keys - 1)], program)
+
+
+def list_keys(shape: LedgerShape) -> list[str]:
+    """The ids of the keys, the busiest first."""
+    return _draw_keys(random.Random(shape.seed), shape)
+
+
+def _draw_keys(draw: random.Random, shape: LedgerShape) -> list[str]:
+    return [f"key_{draw.getrandbits(48):012x}" for _ in range(shape.keys)]
 
 
 def _favourites(draw: random.Random, programs: list[float]) -> list[Program]:

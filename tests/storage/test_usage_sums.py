@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -13,11 +14,12 @@ from copilot_api.storage.rollup_upkeep import close_day
 from copilot_api.usage.filters import Condition, Match
 from copilot_api.usage.models import UsageEvent
 from copilot_api.usage.queries import Bucket, Dimension, SumQuery, SumRow
-from copilot_api.usage.rollups import HISTOGRAMS
+from copilot_api.usage.rollups import COUNTERS, HISTOGRAMS
 from tests.fakes import FakeClock
 from tests.ledgers import DAY_ONE, random_events, sum_slowly
 from tests.stored import Stored, open_stored
 
+TOKENS = COUNTERS.index("input_tokens")
 END = DAY_ONE + timedelta(days=5)
 CONDITIONS = (
     Condition("key_id", Match.IS, ("key_a",)),
@@ -84,6 +86,19 @@ def test_sums_of_any_period(filled: Stored, seed: int) -> None:
     group = tuple(draw.sample(list(Dimension), draw.choice([0, 1, 2])))
     conditions = tuple(draw.sample(CONDITIONS, draw.choice([0, 1, 2])))
     check(filled, SumQuery(min(moments), max(moments), group, draw.choice([None, *Bucket]), conditions, HISTOGRAMS))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_largest_groups_are_those_of_all_groups(filled: Stored, seed: int) -> None:
+    draw = random.Random(seed)
+    since, until = sorted(moment(draw) for _ in range(2))
+    group = tuple(draw.sample(list(Dimension), draw.choice([1, 2])))
+    conditions = tuple(draw.sample(CONDITIONS, draw.choice([0, 1, 2])))
+    query = SumQuery(since, until, group, conditions=conditions, counters=("input_tokens", "requests"))
+    everything = sorted((row.sums[TOKENS], row.sums[0]) for row in filled.usage.sum_up(query))
+    largest = filled.usage.sum_up(replace(query, largest=5))
+    assert sorted((row.sums[TOKENS], row.sums[0]) for row in largest) == everything[-5:]
+    assert all(item in comparable(filled.usage.sum_up(query)).items() for item in comparable(largest).items())
 
 
 def moment(draw: random.Random) -> datetime:

@@ -1,12 +1,13 @@
 """Which stretch of time a page shows: `?range=24h`, or `?since=2026-12-01T00:00&until=2026-12-02T00:00` in UTC."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from copilot_api.admin.forms import Fields
 from copilot_api.admin.links import Value, page_url
 from copilot_api.errors import BadRequest
+from copilot_api.usage.explorer import choose_bucket
 
 CHOICES = {
     "15m": timedelta(minutes=15),
@@ -39,6 +40,17 @@ class DateRange:
     def before(self) -> "DateRange":
         """The stretch of the same length just before it, to compare with."""
         return DateRange(CUSTOM, self.since - self.span, self.since)
+
+    def in_buckets(self) -> "DateRange":
+        """
+        The same with its start moved back to where the first point of its chart begins, unless it was typed: figures
+        then add up to the chart beside them, and come out of the rollups alone.
+        """
+        if self.is_custom:
+            return self
+        length = timedelta(microseconds=choose_bucket(self.since, self.until).microseconds)
+        epoch = datetime(1970, 1, 1, tzinfo=UTC)
+        return replace(self, since=epoch + (self.since - epoch) // length * length)
 
     @property
     def typed_since(self) -> str:

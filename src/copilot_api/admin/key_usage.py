@@ -124,7 +124,8 @@ def _find_recent_use(ledger: Summing, key_ids: tuple[str, ...], now: datetime) -
     }
 
 
-def _find_figures(ledger: Summing, key_id: str, period: DateRange) -> KeyFigures:
+def _find_figures(ledger: Summing, key_id: str, asked: DateRange) -> KeyFigures:
+    period = asked.in_buckets()
     own, bucket = (of_key(key_id),), choose_bucket(period.since, period.until)
     query = ExploreQuery(
         period.since, period.until, (Dimension.MODEL,), bucket, own, metrics=_METRICS, top=MODELS_SHOWN

@@ -6,6 +6,7 @@ chose, UTC or local, and keeps "3 min ago" true while the page stands open.
 """
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from markupsafe import Markup, escape
 
@@ -50,9 +51,9 @@ def time_element(value: datetime | None, style: str, text: str) -> Markup:
     """`<time>`; `style` is what `static/times.js` makes of it: `relative`, `minute`, `second` or `day`."""
     if value is None:
         return Markup('<span class="muted">{}</span>').format(MISSING)
-    return Markup('<time datetime="{}" title="{}" data-time="{}">{}</time>').format(
-        machine_time(value), full_time(value), style, escape(text)
-    )
+    # A page of charts has a thousand of them: Markup's own `format` takes ten times as long.
+    times = f'datetime="{machine_time(value)}" title="{full_time(value)}"'
+    return Markup(f'<time {times} data-time="{escape(style)}">{escape(text)}</time>')  # noqa: S704 -- escaped here
 
 
 def show_relative(value: datetime | None, now: datetime) -> Markup:
@@ -60,6 +61,7 @@ def show_relative(value: datetime | None, now: datetime) -> Markup:
     return time_element(value, "relative", "" if value is None else relative_time(value, now))
 
 
+@lru_cache(maxsize=2048)
 def show_minute(value: datetime | None) -> Markup:
     """`1 Dec 03:07`, as an element."""
     return time_element(value, "minute", "" if value is None else day_time(value))

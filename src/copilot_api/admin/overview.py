@@ -154,7 +154,7 @@ def _find_figures(services: PageServices, period: DateRange) -> Figures:
 def _find_keys(services: PageServices, period: DateRange) -> list[dict[str, Any]]:
     # Those without credits come in the order of their requests: on a plan that counts none that is all there is.
     counters = tuple(counter_of(metric) for metric in _KEY_METRICS)
-    query = SumQuery(period.since, period.until, (Dimension.KEY,), counters=counters)
+    query = SumQuery(period.since, period.until, (Dimension.KEY,), counters=counters, largest=KEYS_SHOWN)
     by_credits, by_requests = (COUNTERS.index(counter_of(metric)) for metric in (Metric.CREDITS, Metric.REQUESTS))
     largest = nlargest(
         KEYS_SHOWN, services.ledger.sum_up(query), key=lambda row: (row.sums[by_credits], row.sums[by_requests])

@@ -48,6 +48,7 @@ def ask_usage(
     names: Sequence[NameValue],
 ) -> UsageAnswer:
     """The answer. `names` are those of the groups' values. Blocks; raises `BadRequest` for what cannot be shown."""
+    period = period.in_buckets()
     timing = choice.timing
     metric = Metric.REQUESTS if timing is not None else Metric(choice.metric)
     query = ExploreQuery(

@@ -57,9 +57,10 @@ def prepared(
     *,
     source: SettingsSource | None = None,
     on_listening: Callable[[str], None] = lambda _: None,
+    clock: Clock | None = None,
 ) -> Generator[Surroundings]:
-    """Everything that a gateway needs around it, closed again at the end."""
-    clock = SystemClock()
+    """Everything that a gateway needs around it, closed again at the end. Without a clock it goes by the machine's."""
+    clock = clock or SystemClock()
     export = make_export(settings.opentelemetry, environment(), clock) if settings.opentelemetry.is_on else None
     lines, log = _open_log(settings, clock)
     metrics = Metrics(clock)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, func, select
+from sqlalchemy import ColumnElement, Connection, Result, Select, Table, func, select, union_all
 
 from copilot_api.storage.database import Database
 from copilot_api.storage.instants import to_microseconds
@@ -49,15 +49,25 @@ class UsageSums:
         """The sums by group and bucket, in no order; without groups and buckets one row, or none of nothing."""
         answer: dict[_Where, Sums] = {}
         with self._database.connect() as connection:
-            for piece in _list_pieces(connection, query):
-                read = _read_events if piece.source is Source.EVENTS else _read_rollups
-                for where, sums in read(connection, query, piece):
-                    known = answer.get(where)
-                    if known is None:
-                        answer[where] = sums
-                    else:
-                        add_sums(known, sums)
+            pieces = list(_list_pieces(connection, query))
+            statements = [each for piece in pieces for each in _select_counters(connection, query, piece)]
+            if query.largest is not None and statements:
+                statements = [_select_largest(query, statements)]
+            for statement in statements:
+                _add(answer, _read_counters(query, connection.execute(statement)))
+            if query.histograms:
+                for piece in pieces:
+                    _add(answer, _list_histograms(connection, query, piece))
         return [SumRow(group, start, sums) for (group, start), sums in answer.items()]
+
+
+def _add(answer: dict[_Where, Sums], found: Iterable[tuple[_Where, Sums]]) -> None:
+    for where, sums in found:
+        known = answer.get(where)
+        if known is None:
+            answer[where] = sums
+        else:
+            add_sums(known, sums)
 
 
 def _list_pieces(connection: Connection, query: SumQuery) -> Iterator[Piece]:
@@ -77,32 +87,85 @@ def _bucket(query: SumQuery, at: ColumnElement[int]) -> list[ColumnElement[int]]
     return [] if query.bucket is None else [at - at % query.bucket.microseconds]
 
 
-def _read_rollups(connection: Connection, query: SumQuery, piece: Piece) -> Iterator[tuple[_Where, Sums]]:
-    span = DAY if piece.source is Source.DAYS else HOUR
-    table, grain = TABLES[span], grain_of(query, span)
-    groups = [_series[dimension.value] for dimension in query.group]
-    by = [*groups, *_bucket(query, table.c.start)]
-    summed = [func.sum(table.c[name]) for name in query.counters]
-    period = [table.c.start >= piece.since, table.c.start < piece.until]
-    for restriction in _list_restrictions(connection, query, span, grain):
-        is_joined = bool(groups) or len(restriction) > 1 or span == DAY
-        statement = _from(table, select(*by, func.count(), *summed), is_joined=is_joined)
-        for row in connection.execute(statement.where(*period, *restriction).group_by(*by)):
-            if row[len(by)]:
-                yield _split(query, row[: len(by)]), _place_counters(query, row[len(by) + 1 :])
-        if query.histograms:
-            statement = _from(table, select(*by, *(table.c[name] for name in query.histograms)), is_joined=is_joined)
-            rows = connection.execute(statement.where(*period, *restriction))
-            yield from _read_histograms(query, rows, len(by), histogram.decode)
+def _select_counters(connection: Connection, query: SumQuery, piece: Piece) -> Iterator[Select[Any]]:
+    """What gives the counters of a piece: its groups, the bucket, how many rows there were, and the counters."""
+    if piece.source is Source.EVENTS:
+        by, period = _name_events(query, piece)
+        yield select(*by, func.count(), *(EVENT_SUMS[name] for name in query.counters)).where(*period).group_by(*by)
+        return
+    table, by, period = _name_rollups(query, piece)
+    columns = (*by, func.count(), *(func.sum(table.c[name]) for name in query.counters))
+    for restriction in _list_restrictions(connection, query, piece):
+        is_joined = _needs_series(query, piece, restriction)
+        statement = _from(table, select(*columns), is_joined=is_joined)
+        yield statement.where(*period, *restriction).group_by(*by)
 
 
-def _place_counters(query: SumQuery, values: Sequence[int]) -> Sums:
-    if query.counters == COUNTERS:
-        return [*values, *_NO_HISTOGRAMS]
-    sums = [*_NOTHING, *_NO_HISTOGRAMS]
-    for name, value in zip(query.counters, values, strict=True):
-        sums[COUNTERS.index(name)] = value
-    return sums
+def _select_largest(query: SumQuery, statements: Sequence[Select[Any]]) -> Select[Any]:
+    """The largest groups of what these give together."""
+    width = len(query.group)
+    parts = union_all(*(_named(each) for each in statements)).subquery()
+    by, summed = list(parts.c)[:width], [func.sum(column) for column in list(parts.c)[width:]]
+    # The first of the sums is how many rows there were.
+    order = [column.desc() for column in summed[1:3]]
+    return select(*by, *summed).group_by(*by).order_by(*order, *by).limit(query.largest)
+
+
+def _named(statement: Select[Any]) -> Select[Any]:
+    """With names for its columns, which an expression has none of."""
+    return statement.with_only_columns(
+        *(column.label(f"c{place}") for place, column in enumerate(statement.selected_columns))
+    )
+
+
+def _list_histograms(connection: Connection, query: SumQuery, piece: Piece) -> Iterator[tuple[_Where, Sums]]:
+    if piece.source is Source.EVENTS:
+        by, period = _name_events(query, piece)
+        rows = connection.execute(select(*by, *(EVENT_TIMES[name] for name in query.histograms)).where(*period))
+        yield from _read_histograms(query, rows, len(by), histogram.one)
+        return
+    table, by, period = _name_rollups(query, piece)
+    for restriction in _list_restrictions(connection, query, piece):
+        is_joined = _needs_series(query, piece, restriction)
+        statement = _from(table, select(*by, *(table.c[name] for name in query.histograms)), is_joined=is_joined)
+        rows = connection.execute(statement.where(*period, *restriction))
+        yield from _read_histograms(query, rows, len(by), histogram.decode)
+
+
+def _name_rollups(query: SumQuery, piece: Piece) -> tuple[Table, list[ColumnElement[Any]], list[ColumnElement[bool]]]:
+    """The table of a piece, what is grouped by, and its period."""
+    table = TABLES[_span(piece)]
+    by = [*(_series[dimension.value] for dimension in query.group), *_bucket(query, table.c.start)]
+    return table, by, [table.c.start >= piece.since, table.c.start < piece.until]
+
+
+def _name_events(query: SumQuery, piece: Piece) -> tuple[list[ColumnElement[Any]], list[ColumnElement[bool]]]:
+    """The same of a piece whose events are read; the conditions are in the period."""
+    columns = usage_events.c
+    by = [*(columns[dimension.value] for dimension in query.group), *_bucket(query, columns.at)]
+    period = [columns.at >= piece.since, columns.at < piece.until]
+    return by, period + render_conditions(usage_events, query.conditions)
+
+
+def _span(piece: Piece) -> int:
+    return DAY if piece.source is Source.DAYS else HOUR
+
+
+def _needs_series(query: SumQuery, piece: Piece, restriction: Sequence[ColumnElement[bool]]) -> bool:
+    return bool(query.group) or len(restriction) > 1 or piece.source is Source.DAYS
+
+
+def _read_counters(query: SumQuery, found: Result[Any]) -> Iterator[tuple[_Where, Sums]]:
+    """Rows of what is grouped by, how many there were of it, and the query's counters."""
+    width, is_bucketed = len(query.group), query.bucket is not None
+    first = width + is_bucketed
+    places = [COUNTERS.index(name) for name in query.counters]
+    for row in found.all():
+        if row[first]:
+            sums = [*_NOTHING, *_NO_HISTOGRAMS]
+            for place, value in zip(places, row[first + 1 :], strict=True):
+                sums[place] = value
+            yield (row[:width], row[width] if is_bucketed else None), sums
 
 
 def _read_histograms(
@@ -123,10 +186,10 @@ def _read_histograms(
         yield _split(query, by), sums
 
 
-def _list_restrictions(
-    connection: Connection, query: SumQuery, span: int, grain: Grain
-) -> Iterator[list[ColumnElement[bool]]]:
+def _list_restrictions(connection: Connection, query: SumQuery, piece: Piece) -> Iterator[list[ColumnElement[bool]]]:
     """What narrows the rollups down: the series where they are few, else their grain and the conditions on them."""
+    span = _span(piece)
+    grain = grain_of(query, span)
     conditions = render_conditions(usage_series, [_resolve(connection, each) for each in query.conditions])
     if conditions and (grain is not Grain.CALL or any(map(_names_keys, query.conditions))):
         statement = select(_series.id).where(_series.grain == grain.value, *conditions).limit(_FEW_SERIES + 1)
@@ -156,20 +219,6 @@ def _from(table: Table, statement: Select[Any], *, is_joined: bool) -> Select[An
     if is_joined:
         return statement.join_from(table, usage_series, table.c.series_id == _series.id)
     return statement.select_from(table)
-
-
-def _read_events(connection: Connection, query: SumQuery, piece: Piece) -> Iterator[tuple[_Where, Sums]]:
-    columns = usage_events.c
-    by = [*(columns[dimension.value] for dimension in query.group), *_bucket(query, columns.at)]
-    period = [columns.at >= piece.since, columns.at < piece.until]
-    period += render_conditions(usage_events, query.conditions)
-    summed = [EVENT_SUMS[name] for name in query.counters]
-    for row in connection.execute(select(*by, func.count(), *summed).where(*period).group_by(*by)):
-        if row[len(by)]:
-            yield _split(query, row[: len(by)]), _place_counters(query, row[len(by) + 1 :])
-    if query.histograms:
-        rows = connection.execute(select(*by, *(EVENT_TIMES[name] for name in query.histograms)).where(*period))
-        yield from _read_histograms(query, rows, len(by), histogram.one)
 
 
 def _split(query: SumQuery, by: Sequence[Any]) -> _Where:

@@ -45,6 +45,8 @@ class Metric(StrEnum):
 
 
 _COUNTER_OF = {Metric.CREDITS: "nano_aiu", Metric.PREMIUM_REQUESTS: "micro_premium_requests"}
+_UNITS = {Metric.CREDITS: NANO_PER_CREDIT, Metric.PREMIUM_REQUESTS: 1_000_000}
+"""What of its counter is one of the metric; the others are counted as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,9 @@ class _Explorer:
         self._ledger = ledger
         self._query = query
         self._histograms = HISTOGRAMS if query.has_percentiles else ()
-        self._order = COUNTERS.index(_COUNTER_OF.get(query.metrics[0], query.metrics[0].value))
+        first = counter_of(query.metrics[0])
+        self._order = COUNTERS.index(first)
+        self._ranking = tuple(dict.fromkeys((first, COUNTERS[0])))
 
     def run(self) -> dict[str, Any]:
         query = self._query
@@ -152,10 +156,12 @@ class _Explorer:
         conditions: tuple[Condition, ...] = (),
         histograms: tuple[str, ...] = (),
         counters: tuple[str, ...] = COUNTERS,
+        largest: int | None = None,
     ) -> list[SumRow]:
         query = self._query
+        conditions += query.conditions
         return self._ledger.sum_up(
-            SumQuery(query.since, query.until, group, bucket, query.conditions + conditions, histograms, counters)
+            SumQuery(query.since, query.until, group, bucket, conditions, histograms, counters, largest)
         )
 
     def _rank(self) -> tuple[list[tuple[Group, Sums]], Sums]:
@@ -164,8 +170,9 @@ class _Explorer:
         if Dimension.KEY not in query.group:
             rows = self._ask(query.group, histograms=self._histograms)
             return (self._largest(rows) if query.group else []), _sum(rows)
-        # Everybody is asked for one number only: the more numbers, the longer it takes.
-        keys = [group[0] for group, _ in self._largest(self._ask((Dimension.KEY,), counters=(COUNTERS[self._order],)))]
+        # Everybody is asked for what they are ranked by only: the more numbers, the longer it takes.
+        ranked = self._ask((Dimension.KEY,), counters=self._ranking, largest=query.top)
+        keys = [group[0] for group, _ in self._largest(ranked)]
         rows = [
             row
             for condition in _any_of(Dimension.KEY, keys)
@@ -206,7 +213,8 @@ class _Explorer:
             {"group": list(group), **self._render_line(starts, part)} for group, part in parts.items()
         ]
         if groups:
-            rest = {start: _subtract(sums, _at(parts.values(), start)) for start, sums in whole.items()}
+            places = [COUNTERS.index(name) for name in counters]
+            rest = {start: _subtract_at(places, sums, _at(parts.values(), start)) for start, sums in whole.items()}
             if any(any(sums[: len(COUNTERS)]) for sums in rest.values()):
                 lines.append({"group": None, **self._render_line(starts, rest)})
         names = [name_bucket(start, bucket) for start in starts]
@@ -229,10 +237,13 @@ class _Explorer:
         return rows, _by_start(self._ask((), query.bucket, counters=counters))
 
     def _render_line(self, starts: Sequence[int], sums: Mapping[int, Sums]) -> dict[str, list[float | int]]:
-        return {
-            metric.value: [_value(metric, sums[start]) if start in sums else 0 for start in starts]
-            for metric in self._query.metrics
-        }
+        found = [sums.get(start) for start in starts]
+        line: dict[str, list[float | int]] = {}
+        for metric in self._query.metrics:
+            place, unit = COUNTERS.index(_COUNTER_OF.get(metric, metric.value)), _UNITS.get(metric)
+            values: list[float | int] = [0 if each is None else each[place] for each in found]
+            line[metric.value] = values if unit is None else [value / unit for value in values]
+        return line
 
 
 def render_sums(sums: Sums, *, has_percentiles: bool = False) -> dict[str, Any]:
@@ -254,10 +265,8 @@ def _rounded(seconds: float | None) -> float | None:
 
 
 def _value(metric: Metric, sums: Sums) -> float | int:
-    value = sums[COUNTERS.index(_COUNTER_OF.get(metric, metric.value))]
-    if metric is Metric.CREDITS:
-        return value / NANO_PER_CREDIT
-    return value / 1_000_000 if metric is Metric.PREMIUM_REQUESTS else value
+    value, unit = sums[COUNTERS.index(_COUNTER_OF.get(metric, metric.value))], _UNITS.get(metric)
+    return value if unit is None else value / unit
 
 
 def _any_of(dimension: Dimension, values: Sequence[GroupValue]) -> list[Condition]:
@@ -295,6 +304,14 @@ def _sum(rows: Iterable[SumRow]) -> Sums:
     for row in rows:
         add_sums(total, row.sums)
     return total
+
+
+def _subtract_at(places: Sequence[int], whole: Sums, parts: Sequence[Sums]) -> Sums:
+    """The same for these counters only; see `_subtract`."""
+    rest = list(whole)
+    for place in places:
+        rest[place] = max(0, rest[place] - sum([part[place] for part in parts]))
+    return rest
 
 
 def _subtract(whole: Sums, parts: Iterable[Sums]) -> Sums:

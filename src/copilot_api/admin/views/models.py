@@ -83,7 +83,7 @@ class ModelViews:
 
     async def browse(self, request: AdminRequest) -> Answer:
         """Every name and every model, with what became of them."""
-        services, period = self._services, read_range(request.query, request.now)
+        services, period = self._services, read_range(request.query, request.now).in_buckets()
         data: dict[str, object] = {"period": period, "done": _DONE.get(request.query.get("done"))}
         if request.wants("models"):
             catalog, exposure = services.catalog(), services.exposure()
