@@ -25,6 +25,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, BinaryIO, NoReturn, cast
 
@@ -58,7 +59,8 @@ class WarmProcess:
     def send_signal(self, number: int) -> None:
         """To the command, unless it ended."""
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):  # it has just ended, and its keeper has not yet told
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         """End it at once."""

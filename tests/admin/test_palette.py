@@ -30,6 +30,14 @@ def test_every_name_has_one_of_the_colours(name: str) -> None:
     assert (series_slot(name) == 0) is (name == OTHER)
 
 
+def test_the_most_used_models_differ() -> None:
+    models = (
+        "claude-sonnet-4.6", "claude-opus-4.7", "claude-haiku-4.5", "gpt-4.1", "gpt-5-mini", "gpt-5.3-codex",
+        "gemini-2.5-pro", "text-embedding-3-small",
+    )  # fmt: skip
+    assert {series_slot(model) for model in models} == set(range(1, COLOURS + 1))
+
+
 def test_the_rest_is_grey() -> None:
     assert series_class("other") == "series-other"
 

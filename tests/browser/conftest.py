@@ -43,7 +43,7 @@ class Demo(Program):
     """`copilot-api demo` with its keys."""
 
     def __init__(self) -> None:
-        super().__init__(["demo", "--port", "0"], free_environment())
+        super().__init__(["demo", "--port", "0", "--still"], free_environment())
 
     def start(self) -> None:
         super().start()

@@ -13,6 +13,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 
 from copilot_api.admin.answers import Headers
+from copilot_api.admin.compression import takes_gzip
 from copilot_api.admin.paths import ROOT
 
 PREFIX = f"{ROOT}/static"
@@ -79,7 +80,7 @@ class Assets:
         asset = self._assets.get(name)
         if asset is None:
             return None
-        is_compressed = _takes_gzip(accept_encoding)
+        is_compressed = takes_gzip(accept_encoding)
         headers = [
             (b"content-type", asset.media_type.encode()),
             (b"cache-control", _FOREVER if version == self.version else _ASK_AGAIN),
@@ -88,14 +89,6 @@ class Assets:
         if is_compressed:
             headers.append((b"content-encoding", b"gzip"))
         return AssetAnswer(asset.compressed if is_compressed else asset.plain, tuple(headers))
-
-
-def _takes_gzip(accept_encoding: str) -> bool:
-    for each in accept_encoding.lower().split(","):
-        name, _, weight = each.partition(";")
-        if name.strip() == "gzip":
-            return weight.strip().replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
-    return False
 
 
 def _make_asset(name: str, content: bytes) -> Asset:

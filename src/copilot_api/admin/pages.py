@@ -18,6 +18,7 @@ from copilot_api.admin import csrf
 from copilot_api.admin.answers import Answer, Content, Headers, Page, Redirect, Stream, disposition
 from copilot_api.admin.arrivals import Arrival, check_same_origin, render_no_cookie
 from copilot_api.admin.auth import SAFE_METHODS, Access, SignInRefused, SignInThrottled, is_use
+from copilot_api.admin.compression import compress
 from copilot_api.admin.forms import parse_form, parse_query
 from copilot_api.admin.paths import LOGIN, MY_USAGE, STEP_UP, asking, split_path
 from copilot_api.admin.requests import FRAGMENT_HEADER, AdminRequest, SignedIn, StepUpRequired
@@ -112,7 +113,8 @@ class AdminPages:
     def _render(self, answer: Page | Redirect | Content, visit: "_Visit") -> tuple[int, Headers, bytes]:
         match answer:
             case Page(template, data, status, headers):
-                return status, (_HTML, *headers), self._render_page(template, data, visit.request)
+                page = self._render_page(template, data, visit.request)
+                return status, *compress((_HTML, *headers), page, visit.accept_encoding)
             case Redirect(location, headers):
                 return 303, ((b"location", location.encode("ascii")), *headers), b""
             case Content(body, media_type, filename, headers):
@@ -181,6 +183,7 @@ class _Visit:
         """Once it is known whose it is."""
         self.is_answering = False
         """Whether something was sent."""
+        self.accept_encoding = _text(self._head.get(b"accept-encoding", b""))
 
     async def answer(self) -> Answer:
         """What is answered. Raises a `GatewayError` for what is refused."""

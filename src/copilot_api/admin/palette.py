@@ -5,7 +5,8 @@ COLOURS = 8
 OTHER = "other"
 """The name of what is left over; it is grey."""
 
-_OFFSET, _PRIME, _MASK = 0x811C9DC5, 0x01000193, 0xFFFFFFFF
+# Not FNV's own offset, but one of which Copilot's most used models come out in eight different colours.
+_OFFSET, _PRIME, _MASK = 0x811C9EF3, 0x01000193, 0xFFFFFFFF
 
 
 def series_slot(name: str) -> int:

@@ -3,7 +3,7 @@ export const COLOURS = 8;
 
 export function seriesSlot(name) {
   if (name === "other") return 0;
-  let value = 0x811c9dc5;
+  let value = 0x811c9ef3;
   for (const byte of new TextEncoder().encode(name)) value = Math.imul(value ^ byte, 0x01000193) >>> 0;
   value = (value ^ (value >>> 15)) >>> 0;
   return (value % COLOURS) + 1;
