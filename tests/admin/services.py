@@ -28,9 +28,10 @@ from copilot_api.admission.quotas import LocalQuotas
 from copilot_api.api.audit_verify import AuditVerifier
 from copilot_api.api.config import ConfigApi
 from copilot_api.api.identities import Identities
-from copilot_api.api.operations.account import IdentityList, IdentityStanding, Resumed
+from copilot_api.api.operations.account import IdentityList, IdentityStanding, Resumed, SignIn
 from copilot_api.api.operations.standing import System
 from copilot_api.api.probes import Probed, Probes
+from copilot_api.api.sign_in import Asker, SignIns
 from copilot_api.api.system import SystemReports
 from copilot_api.api.trace_access import Visitor
 from copilot_api.api.trace_replay import TraceReplays
@@ -205,6 +206,31 @@ class SaidReplays:
         return SimpleNamespace(record=SimpleNamespace(event=SimpleNamespace(request_id="req_again")))
 
 
+class SaidSignIns:
+    """The logins at GitHub, as a test says."""
+
+    def __init__(self) -> None:
+        self.current: SignIn | None = None
+        self.may_start = True
+        self.asked: list[tuple[str, Asker]] = []
+        self.cancelled: list[str] = []
+        self.error: GatewayError | None = None
+
+    @property
+    def mark(self) -> object:
+        return self.current
+
+    async def start(self, identity_id: str, by: Asker) -> None:
+        if self.error is not None:
+            raise self.error
+        self.asked.append((identity_id, by))
+
+    async def cancel(self, identity_id: str) -> None:
+        if self.error is not None:
+            raise self.error
+        self.cancelled.append(identity_id)
+
+
 @dataclass
 class World:
     """The services with what of them a test changes."""
@@ -231,7 +257,7 @@ class World:
         self.traces = Traces(self.ring, TraceFiles(self.stored.directory.traces), self.clock.now())
         self.replays = SaidReplays()
         self.probes = SaidProbes()
-        self.system, self.identities = SaidSystem(), SaidIdentities()
+        self.system, self.identities, self.sign_ins = SaidSystem(), SaidIdentities(), SaidSignIns()
         stored, clock = self.stored, self.clock
         self.services = PageServices(
             clock=clock,
@@ -259,6 +285,7 @@ class World:
             config=self.make_config(),
             system=cast("SystemReports", self.system),
             identities=cast("Identities", self.identities),
+            sign_ins=cast("SignIns", self.sign_ins),
             privacy=None,
             recent=RecentAnswers(clock),
         )

@@ -21,7 +21,7 @@ def test_lines_are_found_opened_and_gone_back_from(open_page: OpenPage, theme: T
     page.keyboard.press("Escape")
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(r"q=action%3Akey\.issued"))
-    expect(page.locator("#audit tbody tr")).to_have_count(4)
+    expect(page.locator("#audit tbody tr")).to_have_count(11)
     page.keyboard.press("Escape")
     page.keyboard.press("j")
     page.keyboard.press("Enter")
@@ -29,7 +29,7 @@ def test_lines_are_found_opened_and_gone_back_from(open_page: OpenPage, theme: T
     assert_accessible(page)
     take_screenshot(page, f"audit-line-{theme}")
     page.go_back()
-    expect(page.locator("#audit tbody tr")).to_have_count(4)
+    expect(page.locator("#audit tbody tr")).to_have_count(11)
 
 
 def verify(page: Page) -> None:

@@ -87,6 +87,10 @@ GOOD: dict[str, tuple[Callable[[Site], Request], int]] = {
     "capture_key": (of_key(body={"reason": "again", "minutes": 5}), 200),
     "list_identities": (plain(), 200),
     "resume_identity": (plain(path_parameters={"id": "default"}), 200),
+    # Its token was given to it; tests/journeys/test_sign_in.py has one that may sign in.
+    "start_sign_in": (plain(path_parameters={"id": "default"}), 409),
+    "show_sign_in": (plain(path_parameters={"id": "default"}), 404),
+    "cancel_sign_in": (plain(path_parameters={"id": "default"}), 404),
     "list_models": (plain(query={"key": "ci"}), 200),
     "list_drift": (plain(query={"since": "90d"}), 200),
     "get_usage": (plain(query={"by": "key,model", "bucket": "hour", "compare": "1", "percentiles": "1"}), 200),

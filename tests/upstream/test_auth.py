@@ -45,6 +45,8 @@ class ScriptedGitHub(GitHub):
         """When each exchange began."""
         self.checks: list[float] = []
         """When each look at the user's document began."""
+        self.tokens: list[str] = []
+        """The GitHub tokens that were exchanged."""
         self.most_at_once = 0
         self._outcome = outcome
         self._refresh_in = refresh_in
@@ -52,7 +54,7 @@ class ScriptedGitHub(GitHub):
         self._under_way = 0
 
     async def fetch_copilot_token(self, github_token: str) -> CopilotToken:
-        assert github_token == EXCHANGED.github_token
+        self.tokens.append(github_token)
         await self._take_time(self.exchanges)
         number = len(self.exchanges) - 1
         return CopilotToken(f"tid={number}", 0, self._refresh_in, TokenEndpoints(API))
@@ -300,7 +302,8 @@ def test_without_a_credential_nothing_is_tried() -> None:
     async def test(clock: VirtualClock) -> None:
         github = ScriptedGitHub(works)
         sessions = CopilotSessions(github, None, clock)
-        await sessions.run()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(sessions.run(), 3600)
         with pytest.raises(NoCredential):
             await sessions.get()
         assert github.exchanges == []
@@ -382,5 +385,65 @@ def test_renewals_and_failures_are_told() -> None:
         renewing.cancel()
         assert failed == [DOWN]
         assert [session.bearer for session in renewed] == ["tid=1"]
+
+    run_virtually(test)
+
+
+# Another credential -----------------------------------------------------------------------------------------------
+
+OTHER = Identity("ghu_other", CredentialSource.FILE)
+
+
+def test_another_credential_is_used_for_the_next_call() -> None:
+    async def test(clock: VirtualClock) -> None:
+        github = ScriptedGitHub(works)
+        async with running(github, clock) as sessions:
+            before = await sessions.get()
+            sessions.use(OTHER)
+            after = await sessions.get()
+            assert (before.bearer, after.bearer) == ("tid=0", "tid=1")
+            assert github.tokens == [EXCHANGED.github_token, OTHER.github_token]
+
+    run_virtually(test)
+
+
+def test_what_an_exchange_with_the_old_one_comes_to_is_nothing_any_more() -> None:
+    async def test(clock: VirtualClock) -> None:
+        github = ScriptedGitHub(works, seconds=2.0)
+        async with running(github, clock) as sessions:
+            waiting = asyncio.ensure_future(sessions.get())
+            await asyncio.sleep(1.0)
+            sessions.use(OTHER)
+            assert (await waiting).bearer == "tid=1"
+            assert github.tokens == [EXCHANGED.github_token, OTHER.github_token]
+            assert github.most_at_once == 1
+
+    run_virtually(test)
+
+
+def test_a_credential_that_was_refused_does_not_hold_up_the_next() -> None:
+    async def test(clock: VirtualClock) -> None:
+        async with running(ScriptedGitHub(fails(UpstreamUnauthorized("revoked"), until=1)), clock) as sessions:
+            with pytest.raises(UpstreamUnauthorized):
+                await sessions.get()
+            began = clock.monotonic()
+            sessions.use(OTHER)
+            assert (await sessions.get()).bearer == "tid=1"
+            assert clock.monotonic() - began < 2
+            assert sessions.failure is None
+
+    run_virtually(test)
+
+
+def test_without_a_credential_the_first_one_is_waited_for() -> None:
+    async def test(clock: VirtualClock) -> None:
+        github = ScriptedGitHub(works)
+        sessions = CopilotSessions(github, None, clock)
+        renewing = asyncio.get_running_loop().create_task(sessions.run())
+        with pytest.raises(NoCredential):
+            await sessions.get()
+        sessions.use(EXCHANGED)
+        assert (await sessions.get()).bearer == "tid=0"
+        renewing.cancel()
 
     run_virtually(test)

@@ -17,13 +17,9 @@ class Login(GitHub):
     def __init__(self, *polls: DevicePoll | GatewayError, code: DeviceCode = CODE) -> None:
         self.hosts = Hosts()
         self.now = 0.0
-        self.shown: list[DeviceCode] = []
         self.polled_at: list[float] = []
         self._polls = list(polls)
         self._code = code
-
-    async def fetch_device_code(self) -> DeviceCode:
-        return self._code
 
     async def fetch_device_poll(self, code: DeviceCode) -> DevicePoll:
         assert code is self._code
@@ -37,13 +33,12 @@ class Login(GitHub):
         self.now += seconds
 
     def run(self) -> str:
-        return asyncio.run(log_in(self, self.shown.append, monotonic=lambda: self.now, sleep=self.sleep))
+        return asyncio.run(log_in(self, self._code, monotonic=lambda: self.now, sleep=self.sleep))
 
 
-def test_the_code_is_shown_and_the_token_comes_once_it_was_typed() -> None:
+def test_the_token_comes_once_the_code_was_typed() -> None:
     login = Login(PENDING, PENDING, DevicePoll(access_token="ghu_1"))
     assert login.run() == "ghu_1"
-    assert login.shown == [CODE]
     assert login.polled_at == [5, 10, 15]
 
 

@@ -138,6 +138,8 @@ def _list_gateway_routes(services: PageServices) -> tuple[Route, ...]:
     return (
         Route("GET", "/admin/identities", Role.ADMIN, identities.show),
         Route("POST", "/admin/identities/{id}/resume", Role.ADMIN, identities.resume),
+        Route("POST", "/admin/identities/{id}/sign-in", Role.ADMIN, identities.sign_in, needs_step_up=True),
+        Route("POST", "/admin/identities/{id}/sign-in/cancel", Role.ADMIN, identities.cancel_sign_in),
         Route("GET", "/admin/models", Role.ADMIN, models.browse),
         Route("GET", "/admin/models/edit", Role.ADMIN, models.ask_edit),
         Route("POST", "/admin/models/edit", Role.ADMIN, models.edit),

@@ -17,6 +17,7 @@ from copilot_api.api.config import ConfigApi
 from copilot_api.api.identities import Identities
 from copilot_api.api.privacy import PrivacyApi
 from copilot_api.api.probes import Probes
+from copilot_api.api.sign_in import SignIns
 from copilot_api.api.system import SystemReports
 from copilot_api.api.trace_replay import TraceReplays
 from copilot_api.api.trace_tail import TraceTails
@@ -96,6 +97,7 @@ class PageServices:
     """None where the settings are not from a file."""
     system: SystemReports
     identities: Identities
+    sign_ins: SignIns
     privacy: PrivacyApi | None
     """None where what is stored about a key is exported and erased on the command line only."""
     recent: RecentAnswers

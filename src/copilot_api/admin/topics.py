@@ -6,7 +6,7 @@ from copilot_api.admin.live import LiveTopics, Mark
 from copilot_api.admin.services import PageServices
 from copilot_api.clock import Clock
 
-USAGE, CALLS, STATE = "usage", "calls", "state"
+USAGE, CALLS, STATE, SIGN_IN = "usage", "calls", "state", "sign_in"
 USAGE_SECONDS = 5.0
 """How often pages of usage are renewed at most: each time the ledger is asked, for every tab."""
 AGE_SECONDS = 2
@@ -18,6 +18,7 @@ def add_topics(topics: LiveTopics, services: PageServices) -> None:
     topics.add(USAGE, services.events_stored, is_for_holders=True)
     topics.add(CALLS, lambda: _mark_calls(services))
     topics.add(STATE, services.state)
+    topics.add(SIGN_IN, lambda: services.sign_ins.mark)
 
 
 class SlowMark:

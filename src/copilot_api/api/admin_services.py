@@ -21,11 +21,12 @@ from copilot_api.api.keys import KeysApi
 from copilot_api.api.ledger import LedgerApi
 from copilot_api.api.offers import OffersApi
 from copilot_api.api.openapi import make_document
-from copilot_api.api.operations.account import IdentityList, Resumed
+from copilot_api.api.operations.account import IdentityList, Resumed, SignIn
 from copilot_api.api.operations.standing import Overview, System
 from copilot_api.api.operations.table import OPERATIONS
 from copilot_api.api.overview import Overviews
 from copilot_api.api.privacy import PrivacyApi
+from copilot_api.api.sign_in import Asker, SignIns
 from copilot_api.api.system import SystemReports
 from copilot_api.audit.log import AuditLog
 from copilot_api.clock import Clock
@@ -47,6 +48,7 @@ class AdminServices:
     overviews: Overviews
     system: SystemReports
     identities: Identities
+    sign_ins: SignIns
     offers: OffersApi
     ledger: LedgerApi
     traces: Application
@@ -77,6 +79,9 @@ def make_endpoints(services: AdminServices) -> dict[str, Application]:
         "show_key_limits": keys.show_limits,
         "list_identities": _Looks(services).identities,
         "resume_identity": _Looks(services).resume,
+        "start_sign_in": _Looks(services).start_sign_in,
+        "show_sign_in": _Looks(services).show_sign_in,
+        "cancel_sign_in": _Looks(services).cancel_sign_in,
         "list_models": services.offers.list_all,
         "list_drift": services.offers.list_drift,
         "verify_audit": verifier.verify,
@@ -136,6 +141,15 @@ class _Looks:
 
     async def resume(self, asked: Asked) -> Resumed:
         return await self.services.identities.resume(asked.names["id"], asked.admin.id, asked.origin)
+
+    async def start_sign_in(self, asked: Asked) -> SignIn:
+        return await self.services.sign_ins.start(asked.names["id"], Asker(asked.admin.id, asked.origin))
+
+    async def show_sign_in(self, asked: Asked) -> SignIn:
+        return self.services.sign_ins.show(asked.names["id"])
+
+    async def cancel_sign_in(self, asked: Asked) -> SignIn:
+        return await self.services.sign_ins.cancel(asked.names["id"])
 
 
 async def _show_document(_asked: Asked) -> msgspec.Raw:

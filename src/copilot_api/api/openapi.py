@@ -59,7 +59,9 @@ _REASONS = {
     422: "The file cannot be used: the message names every mistake.",
     428: "The header If-Match is missing.",
     429: "There are as many already as there may be.",
+    502: "GitHub refused, or could not be understood.",
     503: "Something that is needed is not there now: the database, the audit log, or Copilot's list of models.",
+    504: "GitHub did not answer in time.",
 }
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from copilot_api.admission.in_flight import Slots
 from copilot_api.api.identities import Identities
+from copilot_api.api.sign_in import SignIns
 from copilot_api.app.surroundings import Surroundings
 from copilot_api.config.settings import Settings
 from copilot_api.errors import AccountFlagged, GatewayError
@@ -16,6 +17,7 @@ from copilot_api.observability.events import (
     CatalogStorageBroken,
     IdentityResumed,
     IdentityStopped,
+    Notice,
     TokenRenewalFailed,
     TokenRenewed,
 )
@@ -23,10 +25,11 @@ from copilot_api.observability.metric_families import IdentityStanding
 from copilot_api.upstream.auth import CopilotSession, CopilotSessions
 from copilot_api.upstream.brake import Brake, Stop
 from copilot_api.upstream.catalog import Catalog, CatalogKeeper
+from copilot_api.upstream.credential_file import CredentialFile, watch_credential
 from copilot_api.upstream.drift import CatalogChange, DriftKeeper, summarise
 from copilot_api.upstream.github import GitHub, HttpSession
 from copilot_api.upstream.hosts import AccountType, Hosts
-from copilot_api.upstream.identities import DEFAULT_IDENTITY
+from copilot_api.upstream.identities import DEFAULT_IDENTITY, CredentialSource, Identity
 from copilot_api.upstream.library_transport import LibraryTransport
 from copilot_api.upstream.quota_keeper import QuotaKeeper
 from copilot_api.upstream.stops import StopKeeper
@@ -97,6 +100,16 @@ class Account:
             observe=observe,
             on_flagged=self._flagged,
         )
+        self._file = CredentialFile(surroundings.directory.github_token)
+        self.sign_ins = SignIns(
+            github,
+            self._file,
+            clock,
+            surroundings.audit.append,
+            identity=lambda: self.sessions.identity,
+            account=lambda: None if self.quota.reading is None else self.quota.reading.quota.login,
+            use=self._use,
+        )
         self.reports = AccountReports(storage.quotas, storage.spent)
         self.identities = Identities(self.sessions, self.quota, self.reports, self.slots, storage.stops, clock)
 
@@ -108,7 +121,17 @@ class Account:
 
     def list_tasks(self) -> list[Coroutine[Any, Any, None]]:
         """What runs as long as the gateway."""
-        return [self.sessions.run(), self.catalog.run(), self.drift.run(), self.stops.run(), self.quota.run()]
+        tasks: list[Coroutine[Any, Any, None]] = [
+            self.sessions.run(),
+            self.catalog.run(),
+            self.drift.run(),
+            self.stops.run(),
+            self.quota.run(),
+        ]
+        identity = self.sessions.identity
+        if identity is None or identity.source is CredentialSource.FILE:  # one that was given wins over the file
+            tasks.append(watch_credential(self._file, self._use, lambda text: self._observe(Notice(text))))
+        return tasks
 
     def why_stopped(self) -> str | None:
         """Why nothing is sent for it, where GitHub flagged it."""
@@ -144,6 +167,15 @@ class Account:
         if self.catalog.is_known:
             return None
         return self.catalog.failure.message if self.catalog.failure else "not fetched yet"
+
+    def _use(self, identity: Identity) -> None:
+        """Take another credential: calls under way finish with the one that they have."""
+        if identity == self.sessions.identity:
+            return  # it was written by whoever uses it already
+        self.sessions.use(identity)
+        self.catalog.renew()
+        self.quota.renew()
+        self._observe(Notice("another GitHub credential is used from now on"))
 
     def _catalog_read(self, document: dict[str, Any], catalog: Catalog) -> None:
         self.watch.read(catalog)

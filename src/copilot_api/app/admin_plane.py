@@ -67,6 +67,7 @@ class AdminPlane:
             ),
             system=self.system,
             identities=self.account.identities,
+            sign_ins=self.account.sign_ins,
             offers=OffersApi(
                 storage.keys,
                 gateway.catalog,
@@ -114,6 +115,7 @@ class AdminPlane:
             config=self.config,
             system=self.system,
             identities=self.account.identities,
+            sign_ins=self.account.sign_ins,
             privacy=self.privacy,
             recent=RecentAnswers(clock),
         )

@@ -249,6 +249,7 @@ class _Gateway:
                 for task in background:
                     task.cancel()
                 await self._site.finish()
+                await self._account.sign_ins.stop()
         finally:
             await self._account.transport.close()
             await self._records.stop()

@@ -15,6 +15,7 @@ class Action(StrEnum):
     ADMIN_RECOVERED = "admin.recovered"
     IDENTITY_STOPPED = "identity.stopped"
     IDENTITY_RESUMED = "identity.resumed"
+    IDENTITY_SIGNED_IN = "identity.signed_in"
     STARTED_WITHOUT_AUTHENTICATION = "gateway.started_without_authentication"
     KEY_REFUSED = "key.refused"
     LOGIN_SUCCEEDED = "login.succeeded"

@@ -9,11 +9,12 @@ from copilot_api.cli.options import json_option, option
 from copilot_api.cli.output import print_json
 from copilot_api.config.binding import without_credentials
 from copilot_api.config.environment import environment
-from copilot_api.config.paths import DataDirectory, write_private
+from copilot_api.config.paths import DataDirectory
 from copilot_api.config.settings import Settings, UpstreamSettings
 from copilot_api.errors import GatewayError, NoCredential
+from copilot_api.upstream.credential_file import CredentialFile
 from copilot_api.upstream.device_login import log_in as device_log_in
-from copilot_api.upstream.github import DeviceCode, GitHub, open_session
+from copilot_api.upstream.github import GitHub, open_session
 from copilot_api.upstream.hosts import AccountType, Hosts
 from copilot_api.upstream.identities import Identity, parse_github_token
 
@@ -89,18 +90,17 @@ def status(*, github_token: str | None, as_json: bool) -> int:
 def log_in(settings: Settings, directory: DataDirectory) -> None:
     """Log in by device flow and keep the token."""
 
-    def show(code: DeviceCode) -> None:
-        click.echo(f"\nOpen  {code.verification_uri}\nenter {code.user_code}\n", err=True)
-        click.echo(f"waiting for you there (the code is good for {code.expires_in // 60} minutes) ...", err=True)
-
     async def run() -> tuple[str, str]:
         async with open_session(is_proxied=settings.upstream.is_proxied) as session:
             github = GitHub(session, hosts_of(settings))
-            token = parse_github_token(await device_log_in(github, show, monotonic=time.monotonic, sleep=asyncio.sleep))
+            code = await github.fetch_device_code()
+            click.echo(f"\nOpen  {code.verification_uri}\nenter {code.user_code}\n", err=True)
+            click.echo(f"waiting for you there (the code is good for {code.expires_in // 60} minutes) ...", err=True)
+            token = parse_github_token(await device_log_in(github, code, monotonic=time.monotonic, sleep=asyncio.sleep))
             return token, await github.fetch_login(token)
 
     token, name = asyncio.run(run())
-    write_private(directory.github_token, token.encode())
+    CredentialFile(directory.github_token).write(token)
     click.echo(f"logged in as {name}", err=True)
 
 

@@ -17,11 +17,14 @@ from copilot_api.demo.first_calls import make_first_calls
 from copilot_api.demo.traffic import keep_calling
 from copilot_api.demo.usage import ENTITLEMENT
 from copilot_api.simulator.options import SimulatorOptions
+from copilot_api.upstream.identities import CredentialSource
 
 
 @click.command
 @gateway_options
-@click.option("--still", is_flag=True, help="Make no sample calls: none to capture at the start, and none while it runs.")
+@click.option(
+    "--still", is_flag=True, help="Make no sample calls: none to capture at the start, and none while it runs."
+)
 def command(*, still: bool, **flags: Any) -> None:
     """
     Run the gateway on a throw-away data directory, against a simulated GitHub Copilot.
@@ -52,7 +55,14 @@ def command(*, still: bool, **flags: Any) -> None:
         source = SettingsSource(
             directory.config, lambda config: replace(make_settings(gateway_flags, config), is_demo=True)
         )
-        run_simulated(source.current, directory, source=source, on_listening=listening, options=options)
+        run_simulated(
+            source.current,
+            directory,
+            source=source,
+            on_listening=listening,
+            options=options,
+            credential=CredentialSource.FILE,
+        )
 
 
 def _introduce(url: str, admin: str, client: str, directory: DataDirectory) -> None:

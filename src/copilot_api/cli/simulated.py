@@ -26,8 +26,9 @@ def run_simulated(
     source: SettingsSource | None = None,
     on_listening: Callable[[str], None],
     options: SimulatorOptions | None = None,
+    credential: CredentialSource = CredentialSource.FLAG,
 ) -> None:
-    """Serve until told to stop."""
+    """Serve until told to stop. A `credential` that is given cannot be exchanged for another one on the pages."""
     sockets = bind(settings.host, settings.port)
     url = shown_url(settings.host, sockets[0].getsockname()[1], is_tls=settings.tls_cert is not None)
 
@@ -40,7 +41,7 @@ def run_simulated(
                 api_url=simulator.url,
                 is_proxied=False,
             )
-            identity = Identity(SIMULATED_TOKEN, CredentialSource.FLAG)
+            identity = Identity(SIMULATED_TOKEN, credential)
             here = replace(settings, upstream=upstream)
             with prepared(here, directory, identity, source=source, on_listening=on_listening) as surroundings:
                 await app.serve(here, surroundings, sockets, url)

@@ -14,7 +14,8 @@ from copilot_api.config.environment import environment
 from copilot_api.config.paths import DataDirectory
 from copilot_api.config.reload import SettingsSource
 from copilot_api.config.settings import Settings
-from copilot_api.errors import BadRequest, NoCredential
+from copilot_api.errors import NoCredential
+from copilot_api.upstream.credential_file import CredentialFile
 from copilot_api.upstream.identities import CredentialSource, Identity, parse_github_token
 
 
@@ -70,19 +71,7 @@ def find_identity(settings: Settings, directory: DataDirectory) -> Identity | No
     given = settings.upstream.github_token
     if given:
         return Identity(parse_github_token(given), CredentialSource.FLAG)
-    try:
-        content = directory.github_token.read_text()
-    except FileNotFoundError:
-        return None
-    except UnicodeDecodeError:
-        raise BadRequest(f"{directory.github_token} holds no token", hint="run 'copilot-api auth login'") from None
-    if not content.strip():
-        return None
-    try:
-        return Identity(parse_github_token(content), CredentialSource.FILE)
-    except BadRequest as error:
-        hint = error.actual_hint or "run 'copilot-api auth login'"
-        raise BadRequest(f"{directory.github_token}: {error.message}", hint=hint) from error
+    return CredentialFile(directory.github_token).read()
 
 
 def _follow_up(claude_code: bool) -> Any:

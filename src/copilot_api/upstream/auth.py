@@ -77,6 +77,16 @@ class CopilotSessions:
         """Why the last renewal failed; None when it did not."""
         return self._failure
 
+    def use(self, identity: Identity) -> None:
+        """
+        Take another credential from now on. Calls under way finish with the bearer that they have; what was known of
+        the old credential, good or bad, is forgotten, and the next bearer is fetched at once.
+        """
+        self.identity = identity
+        self._session, self._failure = None, None
+        self._failures, self._failed_at = 0, float("-inf")
+        self._wanted.set()
+
     def current(self) -> CopilotSession | None:
         """The session, if it can be used right now."""
         session = self._session
@@ -108,9 +118,10 @@ class CopilotSessions:
             await self._next_outcome()
 
     async def run(self) -> None:
-        """Renew ahead of expiry, for ever."""
-        if self.identity is None:
-            return
+        """Renew ahead of expiry, for ever; without a credential from when there is one."""
+        while self.identity is None:
+            await self._wanted.wait()
+            self._wanted.clear()
         while True:
             await self._attempt()
             with contextlib.suppress(TimeoutError):
@@ -129,16 +140,21 @@ class CopilotSessions:
     async def _attempt(self) -> None:
         self._wanted.clear()
         self._is_attempting = True
+        identity, session, failure = self.identity, None, None
         try:
-            self._session = await self._fetch_session()
+            session = await self._fetch_session()
         except GatewayError as error:
-            self._failed(error)
+            failure = error
         except Exception as error:  # noqa: BLE001 -- a surprise in an answer must not end every call under way
-            self._failed(UpstreamFailed(f"the Copilot token could not be fetched: {type(error).__name__}"))
-        else:
-            self._failure, self._failures = None, 0
-            self._on_renewed(self._session)
+            failure = UpstreamFailed(f"the Copilot token could not be fetched: {type(error).__name__}")
         self._is_attempting = False
+        if self.identity is not identity:
+            return  # it is about a credential that is not used any more; `use` has asked for the next attempt
+        if session is None:
+            self._failed(failure or UpstreamFailed("the Copilot token could not be fetched"))
+        else:
+            self._session, self._failure, self._failures = session, None, 0
+            self._on_renewed(session)
         outcome, self._outcome = self._outcome, None
         if outcome is not None and not outcome.done():
             outcome.set_result(None)

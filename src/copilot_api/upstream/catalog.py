@@ -163,6 +163,7 @@ class CatalogKeeper:
         self._catalog: Catalog | None = None
         self.failure: GatewayError | None = None
         self._changed = asyncio.Event()
+        self._wanted = asyncio.Event()
 
     @property
     def is_known(self) -> bool:
@@ -184,9 +185,14 @@ class CatalogKeeper:
                 async with asyncio.timeout(seconds):
                     await self._changed.wait()
 
+    def renew(self) -> None:
+        """Read it again at once: it is another account's, or may be."""
+        self._wanted.set()
+
     async def run(self) -> None:
         """Read and read again, for ever."""
         while True:
+            self._wanted.clear()
             try:
                 document = await self._fetch()
                 self._catalog = parse_catalog(document)
@@ -199,7 +205,9 @@ class CatalogKeeper:
                 self.failure = UpstreamFailed(f"the catalog could not be read: {type(error).__name__}")
                 self._on_failed(self.failure)
             self._changed.set()
-            await asyncio.sleep(REFRESH_SECONDS if self.failure is None else RETRY_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(REFRESH_SECONDS if self.failure is None else RETRY_SECONDS):
+                    await self._wanted.wait()
 
     async def _fetch(self) -> dict[str, Any]:
         """The catalog's document; a bearer that is refused is renewed once."""

@@ -17,14 +17,12 @@ class LoginRefused(GatewayError):
 
 async def log_in(
     github: GitHub,
-    show: Callable[[DeviceCode], None],
+    code: DeviceCode,
     *,
     monotonic: Callable[[], float],
     sleep: Callable[[float], Awaitable[None]],
 ) -> str:
     """The token, once the user has typed the code. Raises `LoginRefused` when that will not happen any more."""
-    code = await github.fetch_device_code()
-    show(code)
     interval = max(1, code.interval)
     deadline = monotonic() + code.expires_in
     while monotonic() < deadline:

@@ -143,10 +143,17 @@ class QuotaKeeper:
             raise self._reason()
         return reading
 
+    def renew(self) -> None:
+        """Forget what was read: the account is another one, or may be. GitHub is asked at once."""
+        self._reading, self._failure, self._failures = None, None, 0
+        self._ask_at = float("-inf")
+        self._wanted.set()
+
     async def run(self) -> None:
-        """Read and store, for ever."""
-        if self._sessions.identity is None:
-            return
+        """Read and store, for ever; without a credential from when there is one."""
+        while self._sessions.identity is None:
+            await self._wanted.wait()
+            self._wanted.clear()
         while True:
             now = self._clock.monotonic()
             if self._wanted.is_set() or (now >= self._look_at and self._is_due(now)):
@@ -187,7 +194,8 @@ class QuotaKeeper:
         try:
             if identity is not None and self._may_ask():
                 quota = parse_quota(await self._github.fetch_copilot_user(identity.github_token))
-                self._read(AccountReading(quota, self._clock.now(), moment))
+                if self._sessions.identity is identity:  # else it is about an account that is not used any more
+                    self._read(AccountReading(quota, self._clock.now(), moment))
         except GatewayError as error:
             self._failed(error)
         except Exception as error:  # noqa: BLE001 -- a surprise in an answer must not end every call under way

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from copilot_api.admin.answers import Redirect
 from copilot_api.admin.views.identities import IdentityViews
@@ -12,10 +13,12 @@ from copilot_api.api.operations.account import (
     BrakeStanding,
     IdentityStanding,
     Reading,
+    SignIn,
     SlotsStanding,
     Snapshot,
     TokenStanding,
 )
+from copilot_api.api.sign_in import SignInNotFound, SignInUnderWay
 from copilot_api.audit.models import LOCAL, Action, AuditEvent
 from copilot_api.upstream.brake import Stop
 from copilot_api.upstream.drift import CatalogChange, ChangeKind
@@ -180,3 +183,65 @@ def test_what_github_says_is_never_markup(world: World, views: IdentityViews) ->
     world.stored.catalogs.record([], at, [CatalogChange(at, HOSTILE, ChangeKind.LIMITS, HOSTILE, HOSTILE)])
     world.stored.audit.append(AuditEvent("upstream", Action.IDENTITY_STOPPED, "default", {"reason": HOSTILE}, LOCAL))
     assert HOSTILE not in world.show(views.show, "/admin/identities")
+
+
+CODE = SignIn(
+    state="waiting", user_code="WDJB-MJHT", verification_uri="https://github.com/login/device",
+    expires_at="2026-07-01T12:15:00+00:00", login=None, login_before="grace", problem=None,
+)  # fmt: skip
+
+
+def sign_in(world: World, views: IdentityViews) -> None:
+    answer = world.ask(views.sign_in, "/admin/identities/default/sign-in", method="POST", form={}, id="default")
+    assert answer == Redirect("/admin/identities?done=signing-in#sign-in")
+
+
+def cancel(world: World, views: IdentityViews) -> None:
+    target = "/admin/identities/default/sign-in/cancel"
+    answer = world.ask(views.cancel_sign_in, target, method="POST", form={}, id="default")
+    assert answer == Redirect("/admin/identities?done=cancelled#sign-in")
+
+
+def test_somebody_can_sign_in(world: World, views: IdentityViews) -> None:
+    assert "Sign in to GitHub" in text_of(world.show(views.show, "/admin/identities"))
+    sign_in(world, views)
+    ((identity_id, by),) = world.sign_ins.asked
+    assert (identity_id, by.key_id) == ("default", world.asking.id)
+
+
+def test_where_the_token_was_given_nobody_can(world: World, views: IdentityViews) -> None:
+    world.sign_ins.may_start = False
+    text = text_of(world.show(views.show, "/admin/identities"))
+    assert "--github-token" in text
+    assert "Get a code" not in text.replace("Sign in to GitHub?", "")
+
+
+def test_the_code_is_shown_until_it_is_typed(world: World, views: IdentityViews) -> None:
+    world.sign_ins.current = CODE
+    html = world.show(views.show, "/admin/identities")
+    assert "WDJB-MJHT" in html
+    assert 'href="https://github.com/login/device"' in html
+    assert 'rel="noopener noreferrer"' in html
+
+
+def test_who_is_signed_in_is_said_and_who_was(world: World, views: IdentityViews) -> None:
+    world.sign_ins.current = structs.replace(CODE, state="done", login="ada")
+    text = text_of(world.show(views.show, "/admin/identities"))
+    assert "Signed in as ada" in text
+    assert "instead of grace" in text
+
+
+def test_why_nobody_is_signed_in_is_said(world: World, views: IdentityViews) -> None:
+    world.sign_ins.current = structs.replace(CODE, state="failed", problem="the code has expired <b>")
+    html = world.show(views.show, "/admin/identities")
+    assert "The code has expired &lt;b&gt;. Nothing was changed" in html
+
+
+def test_a_second_one_is_shown_the_first(world: World, views: IdentityViews) -> None:
+    world.sign_ins.error = SignInUnderWay("somebody is signing in already")
+    sign_in(world, views)
+    world.sign_ins.error = SignInNotFound("nobody is signing in")
+    cancel(world, views)
+    world.sign_ins.error = None
+    cancel(world, views)
+    assert world.sign_ins.cancelled == ["default"]

@@ -1,5 +1,6 @@
 """Whose GitHub credential calls ride on: how it stands with it, and letting calls go on after a stop."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,10 +13,11 @@ from copilot_api.admin.requests import AdminRequest
 from copilot_api.admin.risk import MOST, describe_risk
 from copilot_api.admin.services import PageServices
 from copilot_api.api.operations.account import AccountStanding
+from copilot_api.api.sign_in import Asker, SignInNotFound, SignInUnderWay
 from copilot_api.audit.lines import AuditRecord
 from copilot_api.audit.search import AuditQuery
 from copilot_api.upstream.drift import CatalogChange
-from copilot_api.upstream.identities import DEFAULT_IDENTITY, CredentialSource
+from copilot_api.upstream.identities import DEFAULT_IDENTITY
 
 PATH = "/admin/identities"
 FRESH_SECONDS = 2.0
@@ -33,6 +35,8 @@ _ALLOWANCE_COLUMNS = (
 _DONE = {
     "resumed": "Resumed. Calls go out again within a second or two, one at a time to begin with.",
     "not-stopped": "It was not stopped: nothing was changed.",
+    "signing-in": "GitHub gave a code: type it on GitHub's page.",
+    "cancelled": "No login is under way: nothing was changed.",
 }
 
 
@@ -57,9 +61,33 @@ class IdentityViews:
         data: dict[str, object] = {"done": _DONE.get(request.query.get("done"))}
         if request.wants("standing"):
             data |= await self._show_standing(request.now)
+        if request.wants("sign_in"):
+            data |= self._show_sign_in()
         if request.wants("news"):
             data |= await self._show_news(request.now)
         return Page("identities/page.html", data)
+
+    async def sign_in(self, request: AdminRequest) -> Answer:
+        """Begins a login at GitHub; the page shows the code. One that is under way already is shown as well."""
+        by = Asker(request.key.id, request.origin)
+        with suppress(SignInUnderWay):
+            await self._services.sign_ins.start(request.parameters["id"], by)
+        return Redirect(page_url(PATH, (), done="signing-in") + "#sign-in")
+
+    async def cancel_sign_in(self, request: AdminRequest) -> Answer:
+        """Ends the login, or forgets what became of it."""
+        with suppress(SignInNotFound):
+            await self._services.sign_ins.cancel(request.parameters["id"])
+        return Redirect(page_url(PATH, (), done="cancelled") + "#sign-in")
+
+    def _show_sign_in(self) -> dict[str, object]:
+        sign_ins = self._services.sign_ins
+        login = sign_ins.current
+        return {
+            "sign_in": login,
+            "code_ends_at": None if login is None else _moment(login.expires_at),
+            "may_sign_in": sign_ins.may_start,
+        }
 
     async def resume(self, request: AdminRequest) -> Answer:
         """Lets calls go out again after the account was flagged."""
@@ -77,7 +105,6 @@ class IdentityViews:
         return {
             "identity": identity,
             "expires_at": _moment(expires_at),
-            "is_from_file": identity is None or identity.source == CredentialSource.FILE.value,
             "account": await self._describe_account(now),
             "read_at": None if services.quota.reading is None else services.quota.reading.at,
             "resets": {} if quota is None else {each.name: _moment(each.resets_at) for each in quota.snapshots},

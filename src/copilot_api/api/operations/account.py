@@ -1,5 +1,7 @@
 """The operations on identities and models: whose credential calls use, what it offers, and what has changed of that."""
 
+from typing import Literal
+
 import msgspec
 
 from copilot_api.api.operations.operation import Operation, Parameter, Refusal, refusal
@@ -11,6 +13,8 @@ from copilot_api.usage.forecast import Reason
 
 TAG = "account"
 IDENTITY_NOT_FOUND = Refusal(404, "identity_not_found")
+SIGN_IN_NOT_FOUND = Refusal(404, "sign_in_not_found")
+SignInState = Literal["waiting", "done", "failed", "cancelled"]
 
 
 class TokenStanding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -175,6 +179,21 @@ class Drift(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`after` of the next page; null at the end."""
 
 
+class SignIn(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """A login at GitHub by device flow: the code that has to be typed on GitHub's page, and what became of it."""
+
+    state: SignInState
+    user_code: str
+    verification_uri: str
+    expires_at: str
+    login: str | None
+    """Who is signed in, once that is done."""
+    login_before: str | None
+    """Who was, as far as it was known."""
+    problem: str | None
+    """Why it failed."""
+
+
 OPERATIONS = (
     Operation(
         id="list_identities",
@@ -194,6 +213,44 @@ OPERATIONS = (
         "so.",
         answer=Resumed,
         refusals=(IDENTITY_NOT_FOUND,),
+    ),
+    Operation(
+        id="start_sign_in",
+        method="POST",
+        path="/admin/api/identities/{id}/sign-in",
+        tag=TAG,
+        summary="Sign an identity in to GitHub by device flow",
+        about="Somebody types `user_code` at `verification_uri`, signed in to the account that calls shall use. Then "
+        "the next call uses it, without a restart; calls under way are not disturbed. One login at a time.",
+        answer=SignIn,
+        refusals=(
+            IDENTITY_NOT_FOUND,
+            Refusal(409, "sign_in_under_way"),
+            Refusal(409, "credential_given"),
+            Refusal(403, "upstream_forbidden"),
+            Refusal(403, "account_flagged"),
+            Refusal(502, "upstream_error"),
+            Refusal(502, "upstream_unauthorized"),
+            Refusal(504, "upstream_timeout"),
+        ),
+    ),
+    Operation(
+        id="show_sign_in",
+        method="GET",
+        path="/admin/api/identities/{id}/sign-in",
+        tag=TAG,
+        summary="Show the last login: the code, whether it was typed, what became of it",
+        answer=SignIn,
+        refusals=(IDENTITY_NOT_FOUND, SIGN_IN_NOT_FOUND),
+    ),
+    Operation(
+        id="cancel_sign_in",
+        method="DELETE",
+        path="/admin/api/identities/{id}/sign-in",
+        tag=TAG,
+        summary="Cancel a login, or forget the last one",
+        answer=SignIn,
+        refusals=(IDENTITY_NOT_FOUND, SIGN_IN_NOT_FOUND),
     ),
     Operation(
         id="list_models",
