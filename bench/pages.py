@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.ledger import LedgerShape, list_keys
+from bench.ledger_bench import read_through
 from bench.machine import cpu_seconds
 
 TARGET_MS = 50.0
@@ -51,6 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.exit(f"there is no {ledger}: make one with bench/run_ledger.py --directory {given.directory}")
     with tempfile.TemporaryDirectory(prefix="pages-", dir=given.directory) as name:
         (Path(name) / "copilot-api.db").hardlink_to(ledger)  # a symbolic one would be refused
+        read_through(ledger)
         command = [sys.executable, "-m", "bench.pages_gateway", name, *(["--kept"] if given.kept else [])]
         gateway = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:

@@ -41,11 +41,11 @@ def assert_fits(page: Page) -> None:
     assert width <= seen
 
 
-def confirm_with_key(page: Page, key: str, button: str) -> None:
+def confirm_with_key(page: Page, key: str, button: str, *, exact: bool = False) -> None:
     """Press the button of a form, and show the key again where that is asked for (which is a 403)."""
     page.wait_for_load_state()  # else the end of this page would be taken for the next one
     with page.expect_navigation():
-        page.get_by_role("button", name=button).click()
+        page.get_by_role("button", name=button, exact=exact).click()
     field = page.locator("[name=step_up_key]")
     if field.count():
         field.fill(key)

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.checks import assert_accessible, assert_fits, take_screenshot
+from tests.browser.checks import assert_accessible, assert_fits, confirm_with_key, take_screenshot
 from tests.browser.conftest import Demo, OpenPage, Theme
 
 SECRET = re.compile(r"sk-cap-[a-z2-7]{52}")
@@ -20,11 +20,6 @@ def make(page: Page, label: str) -> str:
     page.get_by_role("link", name="I have stored it").click()
     expect(page.locator("h1")).to_contain_text(label)
     return secret
-
-
-def step_up(page: Page, demo: Demo) -> None:
-    page.get_by_label("API key").fill(demo.admin_key)
-    page.get_by_role("button", name="Go on").click()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -172,8 +167,7 @@ def test_an_admin_key_is_made_after_the_key_was_shown_again(open_page: OpenPage,
     page = open_page("/admin/keys/new", expected_errors=("403",))
     page.get_by_label("Label").fill("second admin")
     page.get_by_label("Tier").select_option("admin")
-    page.get_by_role("button", name="Make the key").click()
-    step_up(page, demo)
+    confirm_with_key(page, demo.admin_key, "Make the key")
     expect(page.locator("#new-key")).to_be_visible()
     page.get_by_role("link", name="I have stored it").click()
     expect(page.locator("main")).to_contain_text("admin key")
@@ -185,9 +179,7 @@ def test_all_about_a_holder_is_erased_with_a_receipt(open_page: OpenPage, demo: 
     page.locator('[data-dialog="erase"]').click()
     assert_accessible(page)
     page.get_by_label("I know that this cannot be undone").check()
-    page.get_by_role("button", name="Erase", exact=True).click()
-    if page.get_by_label("API key").count():
-        step_up(page, demo)
+    confirm_with_key(page, demo.admin_key, "Erase", exact=True)
     expect(page.locator("h1")).to_contain_text("Erased: forgotten", timeout=30_000)
     assert_accessible(page)
     page.goto("/admin/keys?q=forgotten&show=all")

@@ -88,6 +88,13 @@ LOOKED_AT = (
 
 
 @pytest.fixture(scope="module")
+def demo() -> Iterator[Demo]:
+    """One of its own: what is captured here would stand in the way of other tests."""
+    with Demo() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
 def places(demo: Demo) -> dict[str, str]:
     """What is of this demo only."""
 

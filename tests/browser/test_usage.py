@@ -94,7 +94,7 @@ def test_what_is_seen_can_be_had_as_csv(open_page: OpenPage) -> None:
     page.get_by_text("Download", exact=True).click()
     with page.expect_download() as started:
         page.get_by_role("link", name="CSV, by group").click()
-    assert "claude-opus-4.7" in started.value.path().read_text()
+    assert "claude-opus-4.8" in started.value.path().read_text()
 
 
 def test_it_works_without_scripts(open_page: OpenPage) -> None:

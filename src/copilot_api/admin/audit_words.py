@@ -22,6 +22,7 @@ _WORDS: dict[str, tuple[str, Tone]] = {
     Action.ADMIN_RECOVERED: ("Admin key recovered", "warn"),
     Action.IDENTITY_STOPPED: ("Account stopped", "bad"),
     Action.IDENTITY_RESUMED: ("Account resumed", "good"),
+    Action.IDENTITY_SIGNED_IN: ("Account signed in", "warn"),
     Action.STARTED_WITHOUT_AUTHENTICATION: ("Started without authentication", "bad"),
     Action.KEY_REFUSED: ("Key refused", "warn"),
     Action.LOGIN_SUCCEEDED: ("Signed in", ""),

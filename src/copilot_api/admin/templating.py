@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from copilot_api.admin import components, date_range, figures, links, moments, palette, shell
 from copilot_api.admin.assets import Assets
+from copilot_api.admin.chart_tables import chart_rows
 
 MAX_FRAGMENTS = 16
 COMPONENTS = "_partials/ui.html"
@@ -45,6 +46,7 @@ class Templates:
             "on_phone": shell.ON_PHONE,
             "Column": components.Column,
             "Choice": components.Choice,
+            "chart_rows": chart_rows,
         }
         self._environment = environment
         shared["ui"] = environment.get_template(COMPONENTS).module

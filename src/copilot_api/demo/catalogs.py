@@ -24,7 +24,7 @@ def record_catalogs(repository: CatalogRepository, now: datetime) -> None:
 def _list_catalogs(now: datetime) -> Iterator[tuple[datetime, Document]]:
     today: Document = SimulatedCatalog().document["data"]
     catalog = copy.deepcopy(today)
-    opus = _take(catalog, "claude-opus-4.7")
+    opus = _take(catalog, "claude-opus-4.8")
     old = copy.deepcopy(_find(catalog, "gpt-4.1"))
     old |= {"id": "gpt-4", "name": "GPT-4", "version": "gpt-4"}
     catalog.append(old)

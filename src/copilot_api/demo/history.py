@@ -36,7 +36,7 @@ _SMART: dict[str, object] = {
     "note": "What most people want.",
 }
 _DEEP: dict[str, object] = {
-    "upstream": "claude-opus-4.7",
+    "upstream": "claude-opus-4.8",
     "allowed_keys": ["ada", "grace"],
     "default_effort": "high",
     "note": "Expensive: not for the pipeline.",

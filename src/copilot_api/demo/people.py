@@ -21,7 +21,7 @@ class Habit:
 CLAUDE_CODE = Habit(
     "claude-code",
     "/v1/messages",
-    ("claude-sonnet-4.6", "claude-sonnet-4.6", "claude-opus-4.7", "smart"),
+    ("claude-sonnet-4.6", "claude-sonnet-4.6", "claude-opus-4.8", "smart"),
     (*["turn"] * 14, "subagent", "subagent", "subagent", "title", "warm_up", "compaction"),
 )
 COUNTING = Habit("claude-code", "/v1/messages/count_tokens", ("claude-sonnet-4.6",), ("count_tokens",), 0.06)

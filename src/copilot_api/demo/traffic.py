@@ -20,7 +20,7 @@ _QUESTIONS = (
 )
 _CALLS = (
     ("ada", "/v1/messages", "claude-sonnet-4.6", "claude-cli/2.1.34 (external, cli)"),
-    ("katherine", "/v1/messages", "claude-opus-4.7", "claude-cli/2.1.34 (external, cli)"),
+    ("katherine", "/v1/messages", "claude-opus-4.8", "claude-cli/2.1.34 (external, cli)"),
     ("linus", "/v1/chat/completions", "smart", "opencode/1.0.180"),
     ("grace", "/v1/chat/completions", "fast", "OpenAI/Python 2.9.0"),
     ("ci", "/v1/chat/completions", "gpt-4.1", "OpenAI/JS 6.9.1"),

@@ -35,13 +35,13 @@ class _Model:
 
 _MODELS = {
     "claude-sonnet-4.6": _Model("/v1/messages", 1.0, 300, 1.3, 70),
-    "claude-opus-4.7": _Model("/v1/messages", 3.0, 500, 2.2, 45),
+    "claude-opus-4.8": _Model("/v1/messages", 3.0, 500, 2.2, 45),
     "gpt-5.3-codex": _Model("/responses", 1.0, 175, 1.8, 90),
     "gpt-5-mini": _Model("/chat/completions", 0.0, 25, 0.7, 130),
     "gpt-4.1": _Model("/chat/completions", 0.0, 0, 0.6, 110),
     "text-embedding-3-small": _Model("/embeddings", 0.0, 0, 0.2, 1000),
 }
-_ALIASES = {"fast": "gpt-5-mini", "smart": "claude-sonnet-4.6", "deep": "claude-opus-4.7"}
+_ALIASES = {"fast": "gpt-5-mini", "smart": "claude-sonnet-4.6", "deep": "claude-opus-4.8"}
 _SMALL = {"title", "warm_up", "probe"}
 _FAILURES = (
     (Cause.CLIENT_ABORTED, 200, 30),

@@ -233,6 +233,7 @@ OPERATIONS = (
             Refusal(502, "upstream_unauthorized"),
             Refusal(504, "upstream_timeout"),
         ),
+        is_sensitive=True,
     ),
     Operation(
         id="show_sign_in",
