@@ -164,3 +164,27 @@ def test_a_github_that_is_down_is_said_at_once(tmp_path: Path) -> None:
         assert rig.sign_ins.current is None
 
     signing_in(tmp_path, PENDING, test=test)
+
+
+def test_one_whose_code_was_typed_is_finished_whoever_cancels(tmp_path: Path) -> None:
+    async def test(rig: Rig) -> None:
+        asked, answer = asyncio.Event(), asyncio.Event()
+        fetch = rig.github.fetch_login
+
+        async def fetch_slowly(github_token: str) -> str:
+            asked.set()
+            await answer.wait()
+            return await fetch(github_token)
+
+        rig.github.fetch_login = fetch_slowly  # type: ignore[method-assign]
+        await rig.sign_ins.start("default", BY)
+        await asked.wait()
+        cancelling = asyncio.ensure_future(rig.sign_ins.cancel("default"))
+        await asyncio.sleep(1)
+        assert not cancelling.done()
+        answer.set()
+        assert (await cancelling).state == "done"
+        assert rig.used == [Identity("ghu_new", CredentialSource.FILE)]
+        assert (len(rig.audited), rig.file.read()) == (1, rig.used[0])
+
+    signing_in(tmp_path, DevicePoll(access_token="ghu_new"), test=test)

@@ -1,6 +1,7 @@
 """The first calls are really made, and captured without what is secret in them."""
 
 import json
+import threading
 
 from copilot_api.demo.first_calls import CALLS, make_first_calls
 from tests.harness import GatewayProcess, http_json, wait_until
@@ -26,3 +27,4 @@ def test_they_are_captured_and_redacted(gateway: GatewayProcess, admin_key: str)
 
 def test_a_gateway_that_is_not_there_is_left_alone() -> None:
     make_first_calls("http://127.0.0.1:9", admin="a", captured="b")
+    wait_until(lambda: "first-calls" not in {thread.name for thread in threading.enumerate()}, 10, "the end")

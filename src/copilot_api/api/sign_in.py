@@ -70,6 +70,8 @@ class _Login:
     state: SignInState = "waiting"
     login: str | None = None
     problem: str | None = None
+    is_typed: bool = False
+    """Whether GitHub has given the token: from then on it is finished, whoever cancels."""
 
     def describe(self) -> SignIn:
         return SignIn(
@@ -145,24 +147,30 @@ class SignIns:
 
     def show(self, identity_id: str) -> SignIn:
         """The last one. Raises `IdentityNotFound` or `SignInNotFound`."""
+        return self._find(identity_id).describe()
+
+    def _find(self, identity_id: str) -> _Login:
         if identity_id != DEFAULT_IDENTITY:
             raise IdentityNotFound("there is no such identity")
         if self._login is None:
             raise SignInNotFound("nobody is signing in")
-        return self._login.describe()
+        return self._login
 
     async def cancel(self, identity_id: str) -> SignIn:
-        """End the one under way, or forget the last. Raises like `show`."""
-        self.show(identity_id)
-        login, task, self._login, self._task = self._login, self._task, None, None
+        """
+        End the one under way, or forget the last. One whose code was typed is finished first: half of it must not be on
+        record. Raises like `show`.
+        """
+        login, task = self._find(identity_id), self._task
         if task is not None:
-            task.cancel()
+            if not login.is_typed:
+                task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await task
-        if login is None:
-            raise SignInNotFound("nobody is signing in")
+                await asyncio.shield(task)
         if login.state == "waiting":
             login.state, login.problem = "cancelled", "it was cancelled"
+        if self._login is login:
+            self._login = self._task = None
         return login.describe()
 
     async def stop(self) -> None:
@@ -176,6 +184,7 @@ class SignIns:
     async def _run(self, login: _Login) -> None:
         try:
             token = await log_in(self._github, login.code, monotonic=self._clock.monotonic, sleep=asyncio.sleep)
+            login.is_typed = True
             login.login = await self._take(parse_github_token(token), login.by)
             login.state = "done"
         except GatewayError as error:

@@ -45,20 +45,22 @@ _READ_FILE = {
         "required": ["file_path"],
     },
 }
+_CLAUDE_CODE_ASKS = {
+    "model": "claude-sonnet-4.6",
+    "max_tokens": 2048,
+    "stream": True,
+    "system": [{"type": "text", "text": "You are Claude Code, Anthropic's official CLI for Claude."}],
+    "tools": [_READ_FILE],
+}
+_QUESTION = {"role": "user", "content": [{"type": "text", "text": "Why does the deploy step of our CI fail?"}]}
 _CLAUDE_CODE = "claude-cli/2.1.34 (external, cli)"
 CALLS = (
     Call(
         "/v1/messages",
         {
-            "model": "claude-sonnet-4.6",
-            "max_tokens": 2048,
-            "stream": True,
-            "system": [{"type": "text", "text": "You are Claude Code, Anthropic's official CLI for Claude."}],
-            "tools": [_READ_FILE],
+            **_CLAUDE_CODE_ASKS,
             "tool_choice": {"type": "tool", "name": "Read"},
-            "messages": [
-                {"role": "user", "content": [{"type": "text", "text": "Why does the deploy step of our CI fail?"}]}
-            ],
+            "messages": [_QUESTION],
         },
         _CLAUDE_CODE,
         headers={"anthropic-version": "2023-06-01"},
@@ -66,13 +68,9 @@ CALLS = (
     Call(
         "/v1/messages",
         {
-            "model": "claude-sonnet-4.6",
-            "max_tokens": 2048,
-            "stream": True,
-            "system": [{"type": "text", "text": "You are Claude Code, Anthropic's official CLI for Claude."}],
-            "tools": [_READ_FILE],
+            **_CLAUDE_CODE_ASKS,
             "messages": [
-                {"role": "user", "content": [{"type": "text", "text": "Why does the deploy step of our CI fail?"}]},
+                _QUESTION,
                 {
                     "role": "assistant",
                     "content": [

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import msgspec
 
@@ -12,7 +13,7 @@ from copilot_api.config.budgets import parse_budget
 from copilot_api.config.paths import DataDirectory
 from copilot_api.config.store import ConfigStore
 from copilot_api.demo.clock import SetClock
-from copilot_api.demo.people import PEOPLE
+from copilot_api.demo.people import PEOPLE, Person
 from copilot_api.keys.changes import KeyChanges
 from copilot_api.keys.models import KeyPolicy, Tier
 from copilot_api.keys.repository import KeyRepository
@@ -135,20 +136,19 @@ class History:
             policy = replace(person.policy, rpm=None, budgets=()) if person.label in _CHANGED_LATER else person.policy
             self._at(
                 timedelta(days=14, hours=5, minutes=-7 * number),
-                lambda label=person.label, policy=policy: issue(label, policy=policy),  # type: ignore[misc]
+                partial(issue, person.label, policy=policy),
             )
         for label, days in (("old-laptop", None), ("contractor", 10)):
-            self._at(timedelta(days=14, hours=1), lambda label=label, days=days: issue(label, days=days))  # type: ignore[misc]
-        later = {person.label: person.policy for person in PEOPLE if person.label in _CHANGED_LATER}
-        for number, (label, policy) in enumerate(later.items()):
-            self._at(
-                timedelta(days=10, hours=2, minutes=-number),
-                lambda label=label, policy=policy: self._keys.update(  # type: ignore[misc]
-                    self._id(label), policy=policy, actor=self._id("demo admin"), origin=_DESK
-                ),
-            )
+            self._at(timedelta(days=14, hours=1), partial(issue, label, days=days))
+        later = [person for person in PEOPLE if person.label in _CHANGED_LATER]
+        for number, person in enumerate(later):
+            self._at(timedelta(days=10, hours=2, minutes=-number), partial(self._change, person))
         self._at(timedelta(days=9, hours=1), self._revoke_laptop)
         self._at(timedelta(days=5, hours=3), self._rotate_ci)
+
+    def _change(self, person: Person) -> None:
+        admin = self._id("demo admin")
+        self._keys.update(self._id(person.label), policy=person.policy, actor=admin, origin=_DESK)
 
     def _revoke_laptop(self) -> None:
         self._keys.revoke(self._id("old-laptop"), actor=self._id("demo admin"), origin=_DESK)
@@ -167,7 +167,7 @@ class History:
             self._config.replace(content, expected=expected, actor=actor, audit=self.audit, origin=_DESK)
 
         for ago, document in _CONFIGS:
-            self._at(ago, lambda document=document: write(document))  # type: ignore[misc]
+            self._at(ago, partial(write, document))
         self._at(_CONFIGS[_MISTAKE][0] - _TAKEN_BACK_AFTER, self._roll_back)
 
     def _roll_back(self) -> None:

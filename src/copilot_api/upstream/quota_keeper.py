@@ -197,7 +197,8 @@ class QuotaKeeper:
                 if self._sessions.identity is identity:  # else it is about an account that is not used any more
                     self._read(AccountReading(quota, self._clock.now(), moment))
         except GatewayError as error:
-            self._failed(error)
+            if self._sessions.identity is identity:
+                self._failed(error)
         except Exception as error:  # noqa: BLE001 -- a surprise in an answer must not end every call under way
             self._failed(UpstreamFailed(f"the account's quota could not be read: {type(error).__name__}"))
         self._is_attempting = False
