@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -111,6 +112,17 @@ def test_the_file_in_force_coming_back_is_no_change(watched: Watched) -> None:
     watched.say("{}")
     watched.look()
     assert (watched.applied, watched.source.rejected) == ([], None)
+
+
+def test_an_edit_within_the_same_tick_of_the_file_systems_clock_is_seen(watched: Watched) -> None:
+    """It has the size, the time and the number of the one before it: only its content differs."""
+    watched.path.write_text(limits(3))
+    watched.look()
+    tick = watched.path.stat()
+    watched.path.write_text(limits(4))
+    os.utime(watched.path, ns=(tick.st_atime_ns, tick.st_mtime_ns))
+    watched.look()
+    assert watched.applied == [3, 4]
 
 
 def test_a_file_that_is_gone_is_told_once_and_leaves_the_last_one_in_force(watched: Watched) -> None:

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from copilot_api.config.store import hash_of
 from tests.limits.rig import Rig
 
 LIVE_SECONDS = 1.0
@@ -31,8 +32,8 @@ class Site(Rig):
         content = json.dumps(document, indent=1)
         if content == (self.config.read_text() if self.config.exists() else ""):
             return 0.0
-        renamed_at = self.rename(content)
-        while "the new configuration is in force" not in self.gateway.output:
+        renamed_at, mark = self.rename(content), hash_of(content.encode())[:12]
+        while not any("the new configuration is in force" in line and mark in line for line in self.gateway.lines):
             if time.monotonic() - renamed_at > 5:
                 raise AssertionError(f"it is not in force: {self.gateway.output}")
             time.sleep(0.002)

@@ -7,6 +7,7 @@ the file is looked at anyway, where notifications do not come (a network file sy
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from copilot_api.observability.events import ConfigRejected, ConfigReloaded, Obs
 
 LOOK_MILLISECONDS = 1000
 _DEBOUNCE_MILLISECONDS, _STEP_MILLISECONDS = 100, 20
+_SETTLED_NANOSECONDS = 2_000_000_000
+"""The coarsest clock of a file system in use (FAT's). What is read again changes nothing: its hash is compared."""
 _MISSING = "the file is missing"
 
 Build = Callable[[ConfigFile], Settings]
@@ -44,7 +47,8 @@ class SettingsSource:
         self.path = path
         self._build = build
         self._told = ""
-        self._stamp = self._look_at()
+        stamp = self._look_at()
+        self._stamp = stamp if _is_settled(stamp) else None
         content = read_bounded(path)
         self.hash = "" if content is None else hash_of(content)
         """Of the content in force; empty where there was no file."""
@@ -104,7 +108,7 @@ class SettingsSource:
                 if self.hash:  # one that never was is not missed
                     self._reject(_MISSING)
                 return None
-            self._stamp, digest = stamp, hash_of(content)
+            self._stamp, digest = stamp if _is_settled(stamp) else None, hash_of(content)
             if digest == self.hash:
                 self._told, self.rejected = "", None
                 return None
@@ -132,3 +136,12 @@ class SettingsSource:
         except OSError:
             return None
         return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _is_settled(stamp: _Stamp) -> bool:
+    """
+    Whether another edit would show in the stamp. File systems keep time in ticks of some milliseconds, and use the
+    number of a replaced file again: what was written just now may change once more and look the same, so it is read
+    again at the next look.
+    """
+    return stamp is not None and time.time_ns() - stamp[2] > _SETTLED_NANOSECONDS

@@ -29,5 +29,5 @@ def test_what_shows_captures_hands_out_keys_or_changes_who_may_enter_needs_the_k
     """For sessions of a browser, that is; a program shows its key each time."""
     assert {operation.id for operation in OPERATIONS if operation.is_sensitive} == {
         "create_key", "rotate_key", "show_trace", "replay_trace", "download_traces", "replace_config", "change_config",
-        "roll_config_back", "export_privacy", "erase_privacy",
+        "roll_config_back", "export_privacy", "erase_privacy", "start_sign_in",
     }  # fmt: skip
