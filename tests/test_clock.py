@@ -3,7 +3,9 @@
 import time
 from datetime import UTC, datetime, timedelta
 
-from copilot_api.clock import Clock, SystemClock
+import pytest
+
+from copilot_api.clock import Clock, SystemClock, render_age
 from tests.fakes import FakeClock
 
 
@@ -26,3 +28,11 @@ def test_a_clock_for_tests_is_a_clock() -> None:
     for clock in clocks:
         assert clock.now().tzinfo is not None
         assert isinstance(clock.monotonic(), float)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-5, "0 s"), (0, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "119 min"), (7200, "2 h"), (172_800, "2 d")],
+)
+def test_an_age_is_told_in_the_largest_unit_that_there_are_two_of(seconds: int, text: str) -> None:
+    assert render_age(timedelta(seconds=seconds)) == text

@@ -1,6 +1,6 @@
 """What has to be said on every page is said, with what to do about it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from copilot_api.admin.notices import GatewayState, list_notices
 from copilot_api.admin.shell import Shell
@@ -19,11 +19,13 @@ def test_each_trouble_is_a_notice_with_a_way_out() -> None:
         config_rejected="line 3: unknown field",
         captured_until=(datetime(2026, 7, 1, 18, tzinfo=UTC), datetime(2026, 7, 1, 20, tzinfo=UTC)),
         is_open=True,
+        clock_ahead=timedelta(minutes=-4),
     )
     notices = list_notices(state)
     assert all(notice.href.startswith("/admin/") and notice.action for notice in notices)
     texts = "\n".join(notice.text for notice in Shell(notices).worst_first)
-    for word in ("abuse", "the disk is full", "refused", "line 3", "Authentication is off", "2 keys", "20:00 UTC"):
+    for word in ("abuse", "the disk is full", "refused", "line 3", "Authentication is off", "2 keys", "20:00 UTC",
+                 "4 min behind GitHub's"):  # fmt: skip
         assert word in texts
     tones = [notice.tone for notice in Shell(notices).worst_first]
     assert tones == sorted(tones, key=["bad", "warn", "info"].index)

@@ -1,21 +1,21 @@
 """One request after the other through all that stands before a view."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from datetime import datetime
 from typing import Any
 
 import pytest
 
 from copilot_api.admin.answers import Answer, Content, Page, Redirect, Stream
-from copilot_api.admin.pages import CHECK_SECONDS
+from copilot_api.admin.pages import CHECK_SECONDS, MAX_LIVE
 from copilot_api.admin.requests import AdminRequest, StepUpRequired
 from copilot_api.admin.routes import Role, Route
 from copilot_api.errors import BadRequest
 from copilot_api.keys.models import Tier
 from copilot_api.keys.sessions import STEP_UP, make_cookie
 from copilot_api.observability.events import CallCrashed
-from tests.admin.site import Browser, Site
+from tests.admin.site import Browser, Reply, Site
 from tests.fakes import FakeClock
 from tests.stored import Stored
 
@@ -405,6 +405,44 @@ def test_live_streams_end_when_the_gateway_does(stored: Stored, clock: FakeClock
     with pytest.raises(asyncio.CancelledError):
         browser.get("/admin/x")
     assert closed == [True]
+
+
+def test_one_key_has_so_many_live_streams_and_no_more(stored: Stored, clock: FakeClock) -> None:
+    begun: list[bool] = []
+
+    async def never() -> None:
+        begun.append(True)
+        await asyncio.sleep(60)
+
+    closed: list[bool] = []
+    site = streaming(stored, clock, is_live=True, closed=closed, on_second=never)
+    one, other = site.browser(site.issue()), site.browser(site.issue())
+
+    async def open_them() -> Reply:
+        def ask(browser: Browser) -> Coroutine[Any, Any, Reply]:
+            headers = {"host": browser.host, **browser.sent, "cookie": f"capi_session={browser.cookie}"}
+            return site.ask(browser, "GET", "/admin/x", headers, b"")
+
+        async def follow(*browsers: Browser) -> list[asyncio.Task[Reply]]:
+            tasks = [group.create_task(ask(browser)) for browser in browsers]
+            expected = len(begun) + len(browsers)
+            while len(begun) < expected:
+                await asyncio.sleep(0.001)
+            return tasks
+
+        async with asyncio.TaskGroup() as group:
+            first, *rest = await follow(*[one] * MAX_LIVE)
+            others = await follow(other)
+            refused = await ask(one)
+            first.cancel()
+            await asyncio.wait([first])
+            for task in (*rest, *others, *await follow(one)):
+                task.cancel()
+        return refused
+
+    refused = asyncio.run(open_them())
+    assert (refused.status, b"too_many_live_pages" in refused.body) == (429, True)
+    assert len(closed) == len(begun) == MAX_LIVE + 2
 
 
 @pytest.mark.parametrize("headers", [{"x_live": "1"}, {"accept": "text/event-stream"}])

@@ -31,6 +31,7 @@ def check_refusal(answer: Answer, status: int) -> dict[str, Any]:
     assert answer.status == status, answer
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["connection"] == "close"
+    assert (answer.headers["x-content-type-options"], answer.headers["cache-control"]) == ("nosniff", "no-store")
     error: dict[str, Any] = answer.json["error"]
     assert error.keys() == {"message", "type", "param", "code"}
     assert answer.headers["x-request-id"] in error["message"]

@@ -2,6 +2,8 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +19,7 @@ from copilot_api.errors import StorageUnavailable
 from copilot_api.observability.health import Health
 from copilot_api.storage.ledger_upkeep import read_database_state
 from copilot_api.storage.migrate import OURS
+from copilot_api.upstream.clock_skew import ClockSkew
 from copilot_api.usage.models import UsageEvent
 from copilot_api.usage.recorder import UsageRecorder
 from tests.api.trace_site import keep, make_traces
@@ -38,6 +41,7 @@ class Source:
 @dataclass
 class Upkeep:
     failure: str | None = None
+    ended_at: datetime | None = None
 
 
 class Site:
@@ -48,6 +52,7 @@ class Site:
         self.recorder = UsageRecorder(stored.usage, stored.directory.spool, lambda _: None, name="a")
         self.traces = make_traces(path, clock)
         self.dropped = 0
+        self.skew = ClockSkew(clock)
         self.database: Any = lambda: read_database_state(stored.database)
         self.reason: str | None = None
 
@@ -73,6 +78,7 @@ class Site:
                 log_lines_dropped=lambda: self.dropped,
                 health=Health({"database": check}),
                 clock=clock,
+                clock_skew=self.skew,
             )
             return await reports.get()
 
@@ -99,6 +105,21 @@ def test_it_says_what_it_is_and_how_it_stands(site: Site) -> None:
     assert found.features["auth"] is True
     assert [(check.name, check.ok) for check in found.checks] == [("database", True), ("audit", True)]
     assert found.warnings == []
+    assert found.clock_ahead_seconds is None
+
+
+def test_rounds_of_upkeep_are_told_once_they_were(site: Site) -> None:
+    assert site.get().retention.ended_at == {}
+    site.upkeep.ended_at = site.clock.now()
+    assert site.get().retention.ended_at == {"usage": site.clock.now()}
+
+
+@pytest.mark.parametrize(("seconds", "is_told"), [(0, False), (29, False), (30, True), (-240, True)])
+def test_a_clock_that_is_off_is_a_warning(site: Site, seconds: int, is_told: bool) -> None:
+    site.skew.note(format_datetime(site.clock.now().replace(microsecond=0) - timedelta(seconds=seconds), usegmt=True))
+    found = site.get()
+    assert found.clock_ahead_seconds == pytest.approx(seconds, abs=1)
+    assert any("clock" in warning for warning in found.warnings) == is_told
 
 
 def test_whatever_is_not_as_it_should_be_is_a_warning(site: Site) -> None:

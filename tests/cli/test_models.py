@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from copilot_api.cli.models import MAX_CHANGES, render_age
+from copilot_api.cli.models import MAX_CHANGES
 from copilot_api.keys.models import KeyPolicy
 from copilot_api.simulator.replies import load_document
 from copilot_api.storage.catalogs import SqlCatalogRepository
@@ -241,14 +241,6 @@ def test_a_list_without_end_is_cut_and_said_to_be(cli: Cli, repository: SqlCatal
 
 def test_what_excludes_each_other_is_refused(cli: Cli) -> None:
     assert cli("models", "--drift", "--key", "ci").code == 2
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(-5, "0 s"), (0, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "119 min"), (7200, "2 h"), (172_800, "2 d")],
-)
-def test_an_age_is_told_in_the_largest_unit_that_there_are_two_of(seconds: int, text: str) -> None:
-    assert render_age(timedelta(seconds=seconds)) == text
 
 
 # With a gateway ---------------------------------------------------------------------------------------------------

@@ -327,3 +327,17 @@ def test_a_call_that_is_given_up_is_not_reported_as_a_failure() -> None:
                 await calling
 
     run(test())
+
+
+@pytest.mark.parametrize("status", ["200 OK", "403 Forbidden"])
+def test_what_time_it_is_at_github_is_told_of_refusals_too(status: str) -> None:
+    told: list[str] = []
+
+    async def test() -> None:
+        script = answering(ENVELOPE, status, "date: Wed, 01 Jul 2026 12:00:00 GMT")
+        async with serve(script) as server, open_session() as session:
+            with contextlib.suppress(GatewayError):
+                await GitHub(session, Hosts(server.url, server.url), told.append).fetch_copilot_token(TOKEN)
+
+    run(test())
+    assert told == ["Wed, 01 Jul 2026 12:00:00 GMT"]

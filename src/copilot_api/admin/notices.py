@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from copilot_api.admin.shell import Notice
+from copilot_api.upstream.clock_skew import describe_skew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,8 @@ class GatewayState:
     """When the capture of each key that is captured ends."""
     is_open: bool = False
     """Whether authentication is off."""
+    clock_ahead: timedelta | None = None
+    """How far this machine's clock is ahead of GitHub's, negative when behind, where that is worth telling."""
 
 
 def list_notices(state: GatewayState) -> tuple[Notice, ...]:
@@ -46,6 +49,8 @@ def _list_notices(state: GatewayState) -> Iterator[Notice]:
     if state.is_open:
         text = "Authentication is off: whoever reaches this port may call."
         yield Notice("warn", text, "Settings", "/admin/settings")
+    if state.clock_ahead is not None:
+        yield _tell_clock(state.clock_ahead)
     if state.captured_until:
         yield _tell_captures(state.captured_until)
 
@@ -56,6 +61,12 @@ _PLACES = {"token": ("See the identity", "/admin/identities"), "catalog": ("See 
 def _tell_problem(name: str, reason: str) -> Notice:
     action, href = _PLACES.get(name, ("See the system", "/admin/system"))
     return Notice("bad", f"Not ready, {name}: {reason}", action, href)
+
+
+def _tell_clock(ahead: timedelta) -> Notice:
+    harm = "calls are on record under the wrong time, and days, budgets and expiries turn at the wrong moment."
+    text = f"This machine's clock is {describe_skew(ahead)}: {harm}"
+    return Notice("warn", text, "See the system", "/admin/system")
 
 
 def _tell_captures(ends: tuple[datetime, ...]) -> Notice:

@@ -37,7 +37,8 @@ STEP_UP_FIELD = "step_up_key"
 """The field in which the page that asks for the key again sends it."""
 CHECK_SECONDS = 2.0
 """How often it is looked whether the reader of a stream may still read: so late is the end of a session at most."""
-
+MAX_LIVE = 64
+"""So many live streams may the pages of one key have open: a page has one, and each is looked after every second."""
 
 _HTML = (b"content-type", b"text/html; charset=utf-8")
 
@@ -48,6 +49,14 @@ MakeShell = Callable[[AdminRequest | None], Shell]
 def _make_plain_shell(_request: AdminRequest | None) -> Shell:
     """Nothing has to be said on every page."""
     return Shell()
+
+
+class TooManyLivePages(GatewayError):
+    """As many pages of one key are open as may renew themselves."""
+
+    number, code, status = 222, "too_many_live_pages", 429
+    kind, cause = "rate_limit_error", "rate_limited"
+    hint = "close some of the tabs that are open; this one shows what it shows until it is loaded again"
 
 
 class Renderer(Protocol):
@@ -84,11 +93,12 @@ class AdminPages:
         self._renderer = renderer
         self._clock = clock
         self._observe = observe
-        self._live: set[asyncio.Task[None]] = set()
+        self._live: dict[asyncio.Task[None], str] = {}
+        """Live streams, and whose they are."""
 
     def stop(self) -> None:
         """End what would never end by itself: the gateway goes down."""
-        for task in self._live:
+        for task in tuple(self._live):
             task.cancel("stopped")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -146,7 +156,7 @@ class AdminPages:
         if exchange is not None:
             exchange.cancel_on_disconnect()
         if stream.is_live and task is not None:
-            self._live.add(task)
+            self._live[task] = self._check_live(visit)
         try:
             async with aclosing(stream.chunks) as chunks:
                 headers = (*_file_headers(stream.media_type, stream.filename), *stream.headers)
@@ -163,7 +173,15 @@ class AdminPages:
                 await _end(send)
         finally:
             if task is not None:
-                self._live.discard(task)
+                self._live.pop(task, None)
+
+    def _check_live(self, visit: "_Visit") -> str:
+        """Whose pages one more live stream is for. Raises `TooManyLivePages`."""
+        request = visit.request
+        owner = "" if request is None or request.signed_in is None else request.signed_in.key.id
+        if sum(each == owner for each in self._live.values()) >= MAX_LIVE:
+            raise TooManyLivePages(f"{MAX_LIVE} pages of this key renew themselves already")
+        return owner
 
 
 class _Visit:

@@ -410,6 +410,8 @@ class HttpConnection(asyncio.Protocol):
         lines = [
             STATUS_LINES[error.actual_status],
             self.server.date_line,
+            # It may have been a page of the admin plane: the two headers hold for whatever was asked.
+            b"x-content-type-options: nosniff\r\ncache-control: no-store\r\n",
             b"content-type: application/json\r\nconnection: close\r\nx-request-id: ",
             request_id.encode(),
             b"\r\ncontent-length: %d\r\n" % len(body),

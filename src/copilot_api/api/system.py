@@ -5,7 +5,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
@@ -30,6 +30,7 @@ from copilot_api.config.schema import ConfigFile
 from copilot_api.config.settings import Settings
 from copilot_api.errors import GatewayError
 from copilot_api.observability.health import Health
+from copilot_api.upstream.clock_skew import WORTH_TELLING, ClockSkew, describe_skew
 from copilot_api.usage.recorder import UsageRecorder
 from copilot_api.usage.upkeep import DatabaseState
 
@@ -43,6 +44,11 @@ class LookedAfter(Protocol):
     @property
     def failure(self) -> str | None:
         """Why the last round did not come to its end; None when it did."""
+        ...
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When a round last did since the start."""
         ...
 
 
@@ -95,6 +101,7 @@ class SystemReports:
     log_lines_dropped: Callable[[], int]
     health: Health
     clock: Clock
+    clock_skew: ClockSkew
 
     async def get(self) -> System:
         """How it stands now."""
@@ -103,6 +110,7 @@ class SystemReports:
         checks.append(audit)
         settings = self.settings if self.source is None else self.source.current
         features = ConfigFile().features if self.source is None else self.source.config.features
+        ahead = self.clock_skew.ahead
         standing, retention = self.captures.standing(), settings.retention
         system = System(
             version=__version__,
@@ -124,6 +132,7 @@ class SystemReports:
                 traces_days=settings.captures.days,
                 traces_max_bytes=settings.captures.max_bytes,
                 failures={name: each.failure for name, each in self.upkeeps.items() if each.failure is not None},
+                ended_at={name: each.ended_at for name, each in self.upkeeps.items() if each.ended_at is not None},
             ),
             captures=CapturesStanding(
                 is_allowed=settings.captures.is_allowed,
@@ -141,6 +150,7 @@ class SystemReports:
             if self.source is None
             else ConfigStanding(str(self.source.path), self.source.hash, self.source.rejected),
             log_lines_dropped=self.log_lines_dropped(),
+            clock_ahead_seconds=None if ahead is None else ahead.total_seconds(),
             checks=checks,
             warnings=[],
         )
@@ -201,6 +211,9 @@ def _list_warnings(system: System, settings: Settings, failure: str | None) -> I
         yield f"{system.captures.not_written:,} captures could not be written to files"
     if system.log_lines_dropped:
         yield f"{system.log_lines_dropped:,} log lines were dropped: nobody took them in time"
+    ahead = timedelta(seconds=system.clock_ahead_seconds or 0)
+    if abs(ahead) >= WORTH_TELLING:
+        yield f"this machine's clock is {describe_skew(ahead)}: have it set from the network"
     if settings.is_open:
         yield "authentication is off: whoever reaches the port uses the Copilot account"
     if not settings.is_recording:

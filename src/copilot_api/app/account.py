@@ -25,6 +25,7 @@ from copilot_api.observability.metric_families import IdentityStanding
 from copilot_api.upstream.auth import CopilotSession, CopilotSessions
 from copilot_api.upstream.brake import Brake, Stop
 from copilot_api.upstream.catalog import Catalog, CatalogKeeper
+from copilot_api.upstream.clock_skew import ClockSkew
 from copilot_api.upstream.credential_file import CredentialFile, watch_credential
 from copilot_api.upstream.drift import CatalogChange, DriftKeeper, summarise
 from copilot_api.upstream.github import GitHub, HttpSession
@@ -47,7 +48,8 @@ class Account:
         hosts = Hosts(
             upstream.github_url, upstream.github_api_url, upstream.api_url, AccountType(upstream.account_type)
         )
-        github = GitHub(session, hosts)
+        self.clock_skew = ClockSkew(clock)
+        github = GitHub(session, hosts, self.clock_skew.note)
 
         def renewed(copilot: CopilotSession) -> None:
             observe(TokenRenewed(copilot.api))

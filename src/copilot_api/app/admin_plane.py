@@ -29,6 +29,7 @@ from copilot_api.config.settings import Settings
 from copilot_api.gateway.exchange import Gateway
 from copilot_api.gateway.impact import ImpactQuery
 from copilot_api.observability.health import Health
+from copilot_api.upstream.clock_skew import ClockSkew
 from copilot_api.upstream.prices import Tariff
 
 
@@ -140,6 +141,7 @@ class AdminPlane:
             config_rejected=None if source is None else source.rejected,
             captured_until=tuple(order.until for order in orders) if self.records.may_capture() else (),
             is_open=self.door.is_open,
+            clock_ahead=self.account.clock_skew.worth_telling,
         )
 
 
@@ -152,7 +154,9 @@ def make_config(surroundings: Surroundings, gateway: Gateway, tariff: Tariff) ->
     return ConfigApi(surroundings.source, surroundings.config_writer, impact, gateway.catalog, surroundings.clock)
 
 
-def make_system(settings: Settings, surroundings: Surroundings, records: Records, health: Health) -> SystemReports:
+def make_system(
+    settings: Settings, surroundings: Surroundings, records: Records, health: Health, clock_skew: ClockSkew
+) -> SystemReports:
     """What tells of the gateway itself."""
     clock = surroundings.clock
     return SystemReports(
@@ -169,6 +173,7 @@ def make_system(settings: Settings, surroundings: Surroundings, records: Records
         log_lines_dropped=surroundings.log_lines_dropped,
         health=health,
         clock=clock,
+        clock_skew=clock_skew,
     )
 
 

@@ -181,7 +181,7 @@ class _Gateway:
             health,
             config=make_config(surroundings, gateway, tariff),
             privacy=make_privacy(surroundings, door),
-            system=make_system(settings, surroundings, records, health),
+            system=make_system(settings, surroundings, records, health, account.clock_skew),
         )
         self.router = Router(
             Endpoints(

@@ -40,6 +40,8 @@ class AuditUpkeep:
         """How many days lines are kept; may be changed."""
         self.failure: str | None = None
         """Why the last round did not come to its end; None when it did."""
+        self.ended_at: datetime | None = None
+        """When a round last did since the start."""
 
     async def run(self) -> None:
         """Round after round, until cancelled."""
@@ -58,6 +60,7 @@ class AuditUpkeep:
             self.failure = error.message
         else:
             self.failure = None
+            self.ended_at = self._clock.now()
 
     def _do_round(self) -> None:
         now = self._clock.now()

@@ -6,7 +6,7 @@ In memory a trace stays for a day at most, or as long as on disk where it is kep
 """
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from copilot_api.audit.log import GATEWAY
 from copilot_api.capture.files import MAX_DAYS
@@ -37,6 +37,8 @@ class CaptureUpkeep:
         self._changed = asyncio.Event()
         self.failure: str | None = None
         """Why the last look at the files did not come to its end; None when it did."""
+        self.ended_at: datetime | None = None
+        """When one last did since the start."""
 
     def apply(self, settings: CaptureSettings) -> None:
         """Go by other settings, at once."""
@@ -100,6 +102,7 @@ class CaptureUpkeep:
             if self.failure is not None:
                 self.failure = None
                 self._observe(TraceFilesRecovered())
+            self.ended_at = now
 
     def _failed(self, error: GatewayError) -> None:
         if self.failure is None:

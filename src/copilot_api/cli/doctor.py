@@ -10,7 +10,6 @@ import shutil
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
 
 import click
 
@@ -18,12 +17,11 @@ from copilot_api.audit.log import AuditLog
 from copilot_api.cli.auth import hosts_of, upstream_settings
 from copilot_api.cli.doctor_audit import check_audit
 from copilot_api.cli.doctor_ledger import Finding, State, check_ledger, check_sums
-from copilot_api.cli.models import render_age
 from copilot_api.cli.options import json_option, option
 from copilot_api.cli.output import print_json
 from copilot_api.cli.start import find_identity
 from copilot_api.cli.stores import find_database, list_faults, start_settings
-from copilot_api.clock import SystemClock
+from copilot_api.clock import SystemClock, render_age
 from copilot_api.config.binding import AddressUnusable, bind, shown_url, without_credentials
 from copilot_api.config.environment import environment
 from copilot_api.config.loader import load_config
@@ -38,6 +36,7 @@ from copilot_api.storage.catalogs import SqlCatalogRepository
 from copilot_api.storage.database import Database
 from copilot_api.storage.migrate import OURS, find_version
 from copilot_api.storage.stops import SqlStopRepository
+from copilot_api.upstream.clock_skew import HARMFUL, WORTH_TELLING, describe_skew, measure_skew
 from copilot_api.upstream.drift import StoredCatalog
 from copilot_api.upstream.github import GitHub, HttpSession, open_session
 from copilot_api.upstream.identities import DEFAULT_IDENTITY, Identity
@@ -46,7 +45,7 @@ PATIENCE_SECONDS, LOCK_SECONDS = 5.0, 1.0
 """How long a host is waited for, and the lock of the database."""
 
 _LITTLE_SPACE, _NO_SPACE = 1024**3, 64 * 1024**2
-_SKEW, _BAD_SKEW, _OLD_CATALOG = timedelta(seconds=30), timedelta(minutes=5), timedelta(days=2)
+_OLD_CATALOG = timedelta(days=2)
 _NETWORK_CURE = "look at the network, firewall and proxy (start --proxy-env), and at https://www.githubstatus.com"
 
 
@@ -235,15 +234,13 @@ async def _check_host(session: HttpSession, url: str) -> tuple[Finding, str | No
 
 
 def _check_clock(date: str | None, now: datetime) -> Finding:
-    try:
-        skew = now - parsedate_to_datetime(date or "")
-    except (TypeError, ValueError):
+    skew = None if date is None else measure_skew(date, now)
+    if skew is None:
         return Finding(State.SKIPPED, "nothing to compare it with")
-    if abs(skew) < _SKEW:
+    if abs(skew) < WORTH_TELLING:
         return Finding(State.OK, "as GitHub's")
-    detail = f"{render_age(abs(skew))} {'ahead of' if skew > timedelta() else 'behind'} GitHub's"
-    state = State.FAILED if abs(skew) >= _BAD_SKEW else State.WARNING
-    return Finding(state, detail, "have it set from the network: timedatectl set-ntp true")
+    state = State.FAILED if abs(skew) >= HARMFUL else State.WARNING
+    return Finding(state, describe_skew(skew), "have it set from the network: timedatectl set-ntp true")
 
 
 async def _check_token(github: GitHub, identity: Identity | None, *, is_stopped: bool) -> tuple[Finding, str | None]:

@@ -13,6 +13,7 @@ import msgspec
 from copilot_api.cli.options import MOMENT, json_option, option, resolve_moment
 from copilot_api.cli.output import print_json, print_table
 from copilot_api.cli.stores import Stores, open_stores, start_settings
+from copilot_api.clock import render_age
 from copilot_api.config.environment import environment
 from copilot_api.config.loader import load_config
 from copilot_api.config.paths import DataDirectory
@@ -63,15 +64,6 @@ def command(*, key: str | None, drift: bool, since: datetime | timedelta, as_jso
         click.echo(
             f"\n{_CAPTION}\nas a gateway stored it {render_age(now - stored.at)} ago, {stored.at:%Y-%m-%d %H:%M} UTC"
         )
-
-
-def render_age(age: timedelta) -> str:
-    """A length of time in words, roughly."""
-    seconds = max(0, int(age.total_seconds()))
-    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
 
 
 def _nothing_stored() -> CatalogUnavailable:

@@ -5,7 +5,7 @@ makes them, on connections of its own: a pool full of long streams must not star
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, Literal, TypeVar, cast
 
 import aiohttp
@@ -83,8 +83,12 @@ async def open_session(*, is_proxied: bool = False) -> AsyncGenerator[HttpSessio
 class GitHub:
     """GitHub's OAuth and REST calls. Every failure is a `GatewayError`; none shows a token."""
 
-    def __init__(self, session: aiohttp.ClientSession, hosts: Hosts) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, hosts: Hosts, on_date: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """`on_date` is told the `Date` header of each answer that has one."""
         self._session = session
+        self._on_date = on_date
         self.hosts = hosts
 
     async def fetch_device_code(self) -> DeviceCode:
@@ -143,6 +147,8 @@ class GitHub:
             raise UpstreamTimeout(f"no answer from {url} within {CALL_SECONDS:.0f} s") from None
         except aiohttp.ClientError as error:
             raise UpstreamFailed(f"no answer from {url}: {type(error).__name__}: {error}") from error
+        if (date := fields.get("date")) is not None:
+            self._on_date(date)
         if status != 200:
             raise _refusal(url, status, raw, fields.get("retry-after"))
         try:

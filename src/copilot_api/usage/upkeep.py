@@ -126,6 +126,8 @@ class LedgerUpkeep:
         """How long what is stored is kept; may be exchanged."""
         self.failure: str | None = None
         """Why the last round did not come to its end; None when it did."""
+        self.ended_at: datetime | None = None
+        """When a round last did since the start."""
         self._series_looked_at: date | None = None
         self._is_stopped = False
         self._trust, self._was_trusted = ClockTrust(), True
@@ -158,6 +160,7 @@ class LedgerUpkeep:
             if self.failure is not None:
                 self.failure = None
                 self._observe(UpkeepRecovered())
+            self.ended_at = self._clock.now()
 
     def _do_round(self, now: datetime) -> None:
         while self._repository.close_day(now - CLOSED_AFTER):

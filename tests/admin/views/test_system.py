@@ -49,7 +49,13 @@ def make_system(**fields: Any) -> System:
         files_bytes=0,
     )
     retention = RetentionStanding(
-        events_days=90, rollups_days=400, audit_days=365, traces_days=0, traces_max_bytes=0, failures={}
+        events_days=90,
+        rollups_days=400,
+        audit_days=365,
+        traces_days=0,
+        traces_max_bytes=0,
+        failures={},
+        ended_at={"usage": AT},
     )
     values: dict[str, Any] = {
         "version": "1.2.3",
@@ -68,6 +74,7 @@ def make_system(**fields: Any) -> System:
         "captures": captures,
         "config": ConfigStanding("/data/config.json", "abc" * 20, None),
         "log_lines_dropped": 0,
+        "clock_ahead_seconds": 0.4,
         "checks": [Check("database", ok=True, reason=None)],
         "warnings": [],
     }
@@ -94,6 +101,8 @@ def test_a_gateway_that_is_well_says_so(world: World, view: SystemView) -> None:
         "Captures off",
         "in memory only",
         "90 days",
+        "Clock as GitHub's",
+        "not yet",
     ):
         assert words in text
 

@@ -1,7 +1,7 @@
 """The gateway itself: what somebody should look after, what it runs on, what it keeps, and who is signed in."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from copilot_api.admin.answers import Answer, Page
 from copilot_api.admin.components import Column, Pager
@@ -11,6 +11,7 @@ from copilot_api.admin.services import PageServices
 from copilot_api.api.operations.standing import System
 from copilot_api.keys.names import KeyNames
 from copilot_api.keys.sessions import Session
+from copilot_api.upstream.clock_skew import WORTH_TELLING, describe_skew
 
 PATH = "/admin/system"
 PAGE_SESSIONS = 25
@@ -49,6 +50,8 @@ class _Kept:
     oldest: datetime | None
     failure: str | None
     """Why the last round of forgetting did not come to its end."""
+    ended_at: datetime | None
+    """When one last did since the start."""
     note: str = ""
 
 
@@ -68,6 +71,7 @@ class SystemView:
                 "system": system,
                 "kept": _list_kept(system),
                 "kept_columns": _KEPT_COLUMNS,
+                "clock": _tell_clock(system.clock_ahead_seconds),
                 "features": [(_FEATURES.get(name, name), is_on) for name, is_on in system.features.items()],
             }
         if request.wants("sessions"):
@@ -95,15 +99,26 @@ def _own_first(sessions: list[Session], own: str) -> list[Session]:
     return sorted(sessions, key=lambda session: session.id != own)
 
 
+def _tell_clock(ahead_seconds: float | None) -> str:
+    if ahead_seconds is None:
+        return "GitHub has not said yet what time it is"
+    ahead = timedelta(seconds=ahead_seconds)
+    return "as GitHub's" if abs(ahead) < WORTH_TELLING else describe_skew(ahead)
+
+
 def _list_kept(system: System) -> list[_Kept]:
     retention, database = system.retention, system.database
-    failures = retention.failures
     oldest_event = None if database is None else database.oldest_event
     oldest_rollup = None if database is None else database.oldest_rollup
-    traces = "" if retention.traces_days else "in memory only"
+
+    def kept(what: str, days: int, oldest: datetime | None, upkeep: str, note: str = "") -> _Kept:
+        return _Kept(what, days, oldest, retention.failures.get(upkeep), retention.ended_at.get(upkeep), note)
+
     return [
-        _Kept("Usage events", retention.events_days, oldest_event, failures.get("usage")),
-        _Kept("Their sums", retention.rollups_days, oldest_rollup, failures.get("usage")),
-        _Kept("Audit log", retention.audit_days, None, failures.get("audit")),
-        _Kept("Captures on disk", retention.traces_days, None, failures.get("traces"), traces),
+        kept("Usage events", retention.events_days, oldest_event, "usage"),
+        kept("Their sums", retention.rollups_days, oldest_rollup, "usage"),
+        kept("Audit log", retention.audit_days, None, "audit"),
+        kept(
+            "Captures on disk", retention.traces_days, None, "traces", "" if retention.traces_days else "in memory only"
+        ),
     ]

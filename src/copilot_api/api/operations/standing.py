@@ -101,6 +101,8 @@ class RetentionStanding(msgspec.Struct, kw_only=True, frozen=True, forbid_unknow
     traces_max_bytes: int
     failures: dict[str, str]
     """What the last round could not do, by what was to be looked after: `usage`, `audit`, `traces`."""
+    ended_at: dict[str, datetime]
+    """When a round last came to its end, by the same names; none had the time yet where one is missing."""
 
 
 class CapturesStanding(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -148,6 +150,8 @@ class System(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     config: ConfigStanding | None
     """Null where the settings are not from a file."""
     log_lines_dropped: int
+    clock_ahead_seconds: float | None
+    """How far this machine's clock is ahead of GitHub's, negative when behind; null while GitHub has not answered."""
     checks: list[Check]
     warnings: list[str]
     """What somebody should look after, in words."""
