@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# The tests start hundreds of processes: each would compile the whole program anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test browser check fix types bench lock clean
 

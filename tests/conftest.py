@@ -1,5 +1,6 @@
 """Shared set-up: one simulator and one gateway for each test process, and fresh ones for tests that break things."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,11 @@ from tests.harness import GatewayProcess, Simulator
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """For `-n auto`: a test that runs real programs waits for them half of its time."""
+    return 2 * (os.cpu_count() or 1)
 
 
 @pytest.fixture(scope="session")
