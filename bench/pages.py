@@ -20,6 +20,7 @@ import tempfile
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,16 +55,17 @@ def main(arguments: list[str] | None = None) -> int:
         (Path(name) / "copilot-api.db").hardlink_to(ledger)  # a symbolic one would be refused
         read_through(ledger)
         command = [sys.executable, "-m", "bench.pages_gateway", name, *(["--kept"] if given.kept else [])]
-        gateway = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        try:
-            assert gateway.stdout is not None
-            url, _, admin = gateway.stdout.readline().strip().partition(" ")
-            if not admin:
-                sys.exit("the gateway did not start")
-            return measure(Visitor(url, admin), gateway.pid, given.repeats, given.only)
-        finally:
-            gateway.terminate()
-            gateway.wait(60)
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as gateway:
+            try:
+                assert gateway.stdout is not None
+                url, _, admin = gateway.stdout.readline().strip().partition(" ")
+                if not admin:
+                    sys.exit("the gateway did not start")
+                with closing(Visitor(url, admin)) as visitor:
+                    return measure(visitor, gateway.pid, given.repeats, given.only)
+            finally:
+                gateway.terminate()
+                gateway.wait(60)
 
 
 class Visitor:
@@ -79,6 +81,10 @@ class Visitor:
         if status != 303:
             sys.exit(f"signing in: {status}")
         self._cookie = headers["set-cookie"].partition(";")[0]
+
+    def close(self) -> None:
+        """End the connection."""
+        self._connection.close()
 
     def fetch(self, path: str) -> tuple[float, int]:
         """Milliseconds and bytes."""

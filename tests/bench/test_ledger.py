@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import pages
 from bench.ledger import LedgerShape, make_events
 from bench.ledger_bench import main
 
@@ -35,4 +36,9 @@ def test_everything_is_measured_and_told(tmp_path: Path, capsys: pytest.CaptureF
     assert main([f"--{name}={value}" for name, value in sizes.items()]) in {0, 1}
     told = capsys.readouterr().out
     for what in ("journal to database", "days closed", "dashboards: p95", "event pages: p95", "CSV of 1,000 rows"):
+        assert what in told
+    # The same ledger behind pages.
+    assert pages.main(["--directory", str(tmp_path), "--repeats", "1"]) in {0, 1}
+    told = capsys.readouterr().out
+    for what in ("overview, 7d", "usage by key, 30d", "system", "all: p95"):
         assert what in told

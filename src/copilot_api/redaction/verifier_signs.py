@@ -90,9 +90,10 @@ _FLAG = re.compile(r"(?<![\w-])--?[\w-]*$")
 _NEXT_ITEM = re.compile(r"""["'`],""")
 _BARE = re.compile(r"""["'`][\w.-]*$""")
 """Before a name that is all there is of its string: only such a one names the item that follows."""
-# A path, a name of something, a time; or a value in a URL's encoding, which is looked at with that undone.
+# A path, a name of something, a time; a URL, be it behind the end of another in joined pieces; or a value in a URL's
+# encoding, which is looked at with that undone.
 _NO_VALUE = re.compile(
-    r"(?:[^%]*%[0-9A-Fa-f]{2}|[a-z][a-z0-9+.-]*:/|\.{0,2}/|~/|[A-Za-z]:\\|arn:|sha\d{3}[:-]|\d{4}-\d\d-\d\dT)",
+    r"(?:[^%]*%[0-9A-Fa-f]{2}|[a-z][a-z0-9+.-]*:/|[0-9][a-z0-9+.-]{0,20}://|\.{0,2}/|~/|[A-Za-z]:\\|arn:|sha\d{3}[:-]|\d{4}-\d\d-\d\dT)",
     re.IGNORECASE,
 )
 

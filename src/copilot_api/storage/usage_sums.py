@@ -8,8 +8,8 @@ from sqlalchemy import ColumnElement, Connection, Result, Select, Table, func, s
 
 from copilot_api.storage.database import Database
 from copilot_api.storage.instants import to_microseconds
-from copilot_api.storage.rollups import DAYS_CLOSED, EVENTS_FROM, TABLES, get_state, of_grain, parts
-from copilot_api.storage.schema import usage_events, usage_series
+from copilot_api.storage.rollups import DAYS_CLOSED, EVENTS_FROM, TABLES, of_grain, parts
+from copilot_api.storage.schema import usage_events, usage_series, usage_state
 from copilot_api.storage.usage_conditions import render_conditions
 from copilot_api.storage.usage_event_sums import EVENT_SUMS, EVENT_TIMES
 from copilot_api.usage import histogram
@@ -34,6 +34,14 @@ _FEW_SERIES = 4000
 """So many series are looked up one by one; of more it is cheaper to read the whole period."""
 
 _FEW_TEXTS = 100
+_STANDING = select(
+    select(func.max(usage_events.c.at)).scalar_subquery(),
+    *(
+        select(usage_state.c.value).where(usage_state.c.name == name).scalar_subquery()
+        for name in (EVENTS_FROM, DAYS_CLOSED)
+    ),
+)
+"""How the ledger stands: its newest event, from when on events are kept, until when days are closed."""
 
 _Where = tuple[tuple[Any, ...], int | None]
 """A group and the start of a bucket."""
@@ -72,15 +80,13 @@ def _add(answer: dict[_Where, Sums], found: Iterable[tuple[_Where, Sums]]) -> No
 
 def _list_pieces(connection: Connection, query: SumQuery) -> Iterator[Piece]:
     since, until = to_microseconds(query.since), to_microseconds(query.until)
-    newest = connection.scalar(select(func.max(usage_events.c.at)))
+    newest, kept_from, closed = connection.execute(_STANDING).one()
     if newest is None or newest < until:
         until = -(-until // _HOUR) * _HOUR  # there is nothing behind it in its hour
-    kept_from = get_state(connection, EVENTS_FROM)
     if kept_from is not None and since < kept_from:
         since = since // _HOUR * _HOUR  # the events are forgotten: the hour is all that is known
         until = until if until >= kept_from else -(-until // _HOUR) * _HOUR
-    closed = get_state(connection, DAYS_CLOSED) or 0
-    return divide(since, until, days_closed=closed, bucket=query.bucket)
+    return divide(since, until, days_closed=closed or 0, bucket=query.bucket)
 
 
 def _bucket(query: SumQuery, at: ColumnElement[int]) -> list[ColumnElement[int]]:

@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Callable
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 from tests.redaction.corpus.encodings import encode_base64, encode_base64url, escape_all, percent_all
 
@@ -16,6 +16,7 @@ DISGUISES: list[Callable[[str], str]] = [
     lambda text: base64.encodebytes(text.encode()).decode(),
     lambda text: text.encode().hex(),
     lambda text: quote(text, safe=""),
+    quote_plus,
     percent_all,
     lambda text: f"<pre>\n{text}\n</pre>",
 ]

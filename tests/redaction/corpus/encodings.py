@@ -120,6 +120,7 @@ def _in_urls(value: str) -> Iterator[Encoded]:
     yield Encoded("percent twice", f"GET /login?next={quote(once, safe='')} HTTP/1.1\n")
     yield Encoded("percent in full", f"GET /login?next={percent_all(value)} HTTP/1.1\n")
     yield Encoded("form", urlencode({"grant_type": "refresh_token", "token": value, "scope": "a b"}), FORM)
+    yield Encoded("form in json", chat_request(urlencode({"a": 1, "note": f"it is {value} and", "b": 2})), JSON)
     yield Encoded("query", f"see https://api.corp.example/v1/items?limit=10&api_key={once}&page=2 for more")
     yield Encoded("userinfo", f"git clone https://build:{once}@git.corp.example/acme/app.git")
     yield Encoded("base64 in a query", f"https://app.corp.example/cb?state={encode_base64url('n=1&t=' + value)}&code=1")
