@@ -3,7 +3,9 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from copilot_api.audit.log import AuditLog
 from copilot_api.clock import Clock
@@ -37,6 +39,9 @@ class Stored:
 def open_stored(path: Path, clock: Clock) -> Generator[Stored]:
     directory = DataDirectory(path)
     directory.prepare()
+    if not directory.database.exists():
+        directory.database.touch(mode=0o600)
+        directory.database.write_bytes(_make_empty())
     database = open_sqlite(directory.database, busy_seconds=2.0)
     try:
         upgrade(database)
@@ -48,3 +53,16 @@ def open_stored(path: Path, clock: Clock) -> Generator[Stored]:
         yield Stored(directory, database, audit, repository, keys, usage, stops, catalogs, quotas)
     finally:
         database.close()
+
+
+@cache
+def _make_empty() -> bytes:
+    """A database of the newest schema with nothing in it: to copy it takes a tenth of what making it takes."""
+    with TemporaryDirectory() as directory:
+        path = Path(directory) / "empty.db"
+        database = open_sqlite(path)
+        try:
+            upgrade(database)
+        finally:
+            database.close()
+        return path.read_bytes()

@@ -31,7 +31,8 @@ from typing import IO, BinaryIO, NoReturn, cast
 
 PROGRAM = (sys.executable, "-m", "copilot_api")
 """How the arguments of a command begin that can be started warm."""
-_MAX_ORDER = 1 << 20
+_IMPORTED_LATER = ("alembic.command", "anyio._backends._asyncio", "uvicorn.lifespan.on")
+"""What the program imports when it comes to it, which every start of a gateway does."""
 _ORDER, _DESCRIPTORS = "order", 4
 
 
@@ -229,6 +230,16 @@ def _open_output(descriptor: int, errors: str) -> io.TextIOWrapper:
     return io.TextIOWrapper(cast("BinaryIO", raw), errors=errors, write_through=True)
 
 
+def _compile_templates() -> None:
+    """What pages are made of: a process keeps what it compiled, and so do those that are forked off."""
+    from copilot_api.admin.assets import Assets
+    from copilot_api.admin.templating import Templates
+
+    environment = Templates(Assets())._environment
+    for name in environment.list_templates():
+        environment.get_template(name)
+
+
 def main() -> NoReturn:
     """Import the program, then start commands as they are asked for."""
     connection = socket.socket(fileno=int(sys.argv[1]))
@@ -238,6 +249,9 @@ def main() -> NoReturn:
     for module in pkgutil.walk_packages(copilot_api.__path__, "copilot_api."):
         if not module.name.endswith("__main__") and ".migrations" not in module.name:
             importlib.import_module(module.name)
+    for name in _IMPORTED_LATER:
+        importlib.import_module(name)
+    _compile_templates()
     gc.freeze()  # what is here already is not looked at again, in no command
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers are not waited for
     _serve(connection)

@@ -7,9 +7,11 @@ A page can be had in parts: a block of its template by itself, for a script that
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from types import CodeType
 from typing import Any
 
 import jinja2
+from jinja2.bccache import Bucket
 from markupsafe import Markup
 
 from copilot_api.admin import components, date_range, figures, links, moments, palette, shell
@@ -20,8 +22,26 @@ MAX_FRAGMENTS = 16
 COMPONENTS = "_partials/ui.html"
 
 
+class _Compiled(jinja2.BytecodeCache):
+    """What a template was compiled to, for everything that uses it in this process."""
+
+    def __init__(self) -> None:
+        self._codes: dict[tuple[str, str], CodeType | None] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """See jinja2."""
+        bucket.code = self._codes.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """See jinja2."""
+        self._codes[bucket.key, bucket.checksum] = bucket.code
+
+
+_compiled = _Compiled()
+
+
 class Templates:
-    """See the module. One for the process; templates are compiled when they are first used and kept."""
+    """See the module. Templates are compiled when they are first used, once in a process."""
 
     def __init__(self, assets: Assets, loader: jinja2.BaseLoader | None = None) -> None:
         """`loader` is for templates from elsewhere, in tests."""
@@ -33,6 +53,7 @@ class Templates:
             lstrip_blocks=True,
             auto_reload=False,
             cache_size=-1,
+            bytecode_cache=_compiled,
         )
         environment.filters.update(_FILTERS)
         shared: dict[str, Any] = environment.globals
