@@ -17,11 +17,13 @@ demo: $(VENV)/.runtime ## run the gateway on the built-in simulator; prints URL,
 test: $(VENV)/.dev browser ## run the whole test suite
 	$(BIN)/python -m pytest -n auto --dist worksteal -q
 
+# The shell is the same engine without a browser's own windows: a page takes half the CPU.
 browser: ## install Chromium for the tests in a browser, where it is missing and may be
-	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "installing chromium ..." && \
-	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-noto-core fonts-dejavu-core >/dev/null; \
-	  else false; fi; } || echo "no Chromium: the tests in a browser are skipped"
+	@command -v chromium-headless-shell >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "installing Chromium's headless shell ..." && \
+	    apt-get update -qq && for browser in chromium-headless-shell chromium; do \
+	      DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$browser fonts-noto-core fonts-dejavu-core >/dev/null && break; done; \
+	  else false; fi; } || command -v chromium chromium-browser google-chrome >/dev/null || echo "no Chromium: the tests in a browser are skipped"
 
 check: $(VENV)/.dev ## what a push must pass: lint, format, types, import contracts
 	$(BIN)/ruff check .

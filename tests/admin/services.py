@@ -170,6 +170,7 @@ class SaidSystem:
     """Tells of the gateway what a test says."""
 
     told: System | None = None
+    in_force: Settings = field(default_factory=Settings)
 
     async def get(self) -> System:
         assert self.told is not None

@@ -12,11 +12,23 @@ from tests.browser.conftest import Demo, OpenPage
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_how_the_gateway_stands_is_on_one_page(open_page: OpenPage, theme: Any) -> None:
     page = open_page("/admin/system", theme=theme)
-    for title in ("Findings", "Checks", "What it runs on", "What it keeps", "Signed in"):
+    for title in ("Findings", "Checks", "What it runs on", "Lock-down ladder", "What it keeps", "Signed in"):
         expect(page.get_by_role("heading", name=title)).to_be_visible()
     take_screenshot(page, f"system-{theme}", whole=True)
     assert_accessible(page)
     assert_fits(page)
+
+
+def test_each_step_of_the_ladder_leads_to_where_it_is_taken(open_page: OpenPage) -> None:
+    page = open_page("/admin/system")
+    steps = page.locator("#lockdown li:not(.is-taken) a")
+    targets = [str(link.get_attribute("href")) for link in steps.all()]
+    assert len(targets) >= 3
+    for target in targets:
+        page.goto(target)
+        expect(
+            page.locator(f"#{target.partition('#')[2]}" if "#" in target else "main h1, header h1").first
+        ).to_be_visible()
 
 
 @pytest.mark.parametrize("device", ["phone", "small"])

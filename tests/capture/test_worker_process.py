@@ -19,7 +19,7 @@ from tests.harness import wait_until
 
 @pytest.fixture
 def worker() -> Iterator[WorkerProcess]:
-    process = WorkerProcess(redact_seconds=30.0)
+    process = WorkerProcess(redact_seconds=100.0)
     yield process
     process.stop()
 
@@ -27,7 +27,7 @@ def worker() -> Iterator[WorkerProcess]:
 def test_it_redacts_one_trace_after_the_other_in_one_process(worker: WorkerProcess) -> None:
     before = worker.pid
     body = b'{"a":"%b"}' % SECRET.encode()
-    raw = make_raw(client_request=RawLeg(headers=JSON, body=body), client_answer=RawLeg(headers=JSON, body=body * 9000))
+    raw = make_raw(client_request=RawLeg(headers=JSON, body=body), client_answer=RawLeg(headers=JSON, body=body * 3000))
     first, pid = worker.redact(raw), worker.pid
     assert first.error == ""
     assert SECRET.encode() not in first.line

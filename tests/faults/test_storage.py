@@ -352,7 +352,7 @@ def test_a_stop_while_the_database_is_locked_leaves_the_events_to_the_next_start
         began = time.monotonic()
         assert gateway.stop() == 0
         print(f"the stop took {time.monotonic() - began:.1f} s")
-        assert time.monotonic() - began < 15
+        assert time.monotonic() - began < 30
         assert list((gateway.home / "spool").glob("*.journal"))
     gateway.start()
     caller.see_that_all_is_stored()

@@ -292,7 +292,7 @@ def test_slow_readers_cost_no_memory_hold_nobody_up_and_get_it_all(
     readers[0].close()
     assert content.count(b"\n") == MANY + (kind == "csv")
     # One more connection to the database, which is three, may have been opened, and stays.
-    wait_until(lambda: holdings(team.gateway.pid).descriptors <= before.descriptors + 3, 5, "closed connections")
+    wait_until(lambda: holdings(team.gateway.pid).descriptors <= before.descriptors + 3, 30, "closed connections")
 
 
 def test_a_database_that_goes_away_breaks_the_file_off_and_says_so(team: Team, long_ago: dict[str, str]) -> None:

@@ -103,12 +103,17 @@ class SystemReports:
     clock: Clock
     clock_skew: ClockSkew
 
+    @property
+    def in_force(self) -> Settings:
+        """The settings as they are now."""
+        return self.settings if self.source is None else self.source.current
+
     async def get(self) -> System:
         """How it stands now."""
         checks = [Check(check.name, check.is_ok, check.reason) for check in await self.health.check()]
         database, failure, audit, (files, files_bytes) = await asyncio.to_thread(self._read)
         checks.append(audit)
-        settings = self.settings if self.source is None else self.source.current
+        settings = self.in_force
         features = ConfigFile().features if self.source is None else self.source.config.features
         ahead = self.clock_skew.ahead
         standing, retention = self.captures.standing(), settings.retention

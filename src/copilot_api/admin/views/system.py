@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from copilot_api.admin.answers import Answer, Page
 from copilot_api.admin.components import Column, Pager
 from copilot_api.admin.links import page_url
+from copilot_api.admin.lockdown import list_rungs
 from copilot_api.admin.requests import AdminRequest
 from copilot_api.admin.services import PageServices
 from copilot_api.api.operations.standing import System
@@ -64,7 +65,8 @@ class SystemView:
     async def show(self, request: AdminRequest) -> Answer:
         """The page, or those parts of it that are asked for."""
         services = self._services
-        data: dict[str, object] = {"names": KeyNames(services.keys.list_known())}
+        known = services.keys.list_known()
+        data: dict[str, object] = {"names": KeyNames(known)}
         if request.wants("standing"):
             system = await services.recent.get("system", FRESH_SECONDS, services.system.get)
             data |= {
@@ -72,6 +74,7 @@ class SystemView:
                 "kept": _list_kept(system),
                 "kept_columns": _KEPT_COLUMNS,
                 "clock": _tell_clock(system.clock_ahead_seconds),
+                "rungs": list_rungs(services.system.in_force, known, request.now),
                 "features": [(_FEATURES.get(name, name), is_on) for name, is_on in system.features.items()],
             }
         if request.wants("sessions"):
