@@ -80,7 +80,7 @@ def _add(answer: dict[_Where, Sums], found: Iterable[tuple[_Where, Sums]]) -> No
 
 def _list_pieces(connection: Connection, query: SumQuery) -> Iterator[Piece]:
     since, until = to_microseconds(query.since), to_microseconds(query.until)
-    standing: Sequence[int | None] = connection.execute(_STANDING).one()
+    standing: list[int | None] = list(connection.execute(_STANDING).one())
     newest, kept_from, closed = standing
     if newest is None or newest < until:
         until = -(-until // _HOUR) * _HOUR  # there is nothing behind it in its hour
