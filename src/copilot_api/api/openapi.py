@@ -196,7 +196,8 @@ def _describe_responses(operation: Operation, schema_of: dict[str, Any]) -> dict
 def _describe_content(operation: Operation, media_type: str, schema_of: dict[str, Any]) -> dict[str, Any]:
     if media_type == "application/json":
         return {"schema": schema_of[repr(operation.answer)]}
-    return {} if media_type == "application/zip" else {"schema": {"type": "string"}}
+    # Of an archive there is nothing to say; of a stream of events whoever reads it takes the schema for that of each.
+    return {} if media_type in {"application/zip", "text/event-stream"} else {"schema": {"type": "string"}}
 
 
 def _describe_security(operation: Operation) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """The operations on the configuration."""
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import msgspec
@@ -209,7 +210,7 @@ OPERATIONS = (
         summary="Check a file, and say everything that is wrong with it",
         about="Nothing is changed. What is wrong is in the answer, whose status is 200 all the same.",
         answer=ConfigVerdict,
-        body=_FILE,
+        body=replace(_FILE, is_required=False),  # that it is empty is for the verdict to say
     ),
     Operation(
         id="get_config_schema",
