@@ -329,15 +329,18 @@ def test_a_call_that_is_given_up_is_not_reported_as_a_failure() -> None:
     run(test())
 
 
-@pytest.mark.parametrize("status", ["200 OK", "403 Forbidden"])
-def test_what_time_it_is_at_github_is_told_of_refusals_too(status: str) -> None:
+@pytest.mark.parametrize(
+    ("status", "more", "is_told"),
+    [("200 OK", [], True), ("403 Forbidden", [], True), ("200 OK", ["age: 300"], False)],
+)
+def test_what_time_it_is_at_github_is_told_unless_a_cache_says_it(status: str, more: list[str], is_told: bool) -> None:
     told: list[str] = []
 
     async def test() -> None:
-        script = answering(ENVELOPE, status, "date: Wed, 01 Jul 2026 12:00:00 GMT")
+        script = answering(ENVELOPE, status, "date: Wed, 01 Jul 2026 12:00:00 GMT", *more)
         async with serve(script) as server, open_session() as session:
             with contextlib.suppress(GatewayError):
                 await GitHub(session, Hosts(server.url, server.url), told.append).fetch_copilot_token(TOKEN)
 
     run(test())
-    assert told == ["Wed, 01 Jul 2026 12:00:00 GMT"]
+    assert told == ["Wed, 01 Jul 2026 12:00:00 GMT"] * is_told

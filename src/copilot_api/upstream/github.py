@@ -147,7 +147,7 @@ class GitHub:
             raise UpstreamTimeout(f"no answer from {url} within {CALL_SECONDS:.0f} s") from None
         except aiohttp.ClientError as error:
             raise UpstreamFailed(f"no answer from {url}: {type(error).__name__}: {error}") from error
-        if (date := fields.get("date")) is not None:
+        if (date := fields.get("date")) is not None and "age" not in fields:  # what a cache kept is of another time
             self._on_date(date)
         if status != 200:
             raise _refusal(url, status, raw, fields.get("retry-after"))
