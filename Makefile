@@ -15,7 +15,7 @@ demo: $(VENV)/.runtime ## run the gateway on the built-in simulator; prints URL,
 	@exec $(BIN)/copilot-api demo
 
 test: $(VENV)/.dev browser ## run the whole test suite
-	$(BIN)/python -m pytest -n auto --dist worksteal -q
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -q
 
 # The shell is the same engine without a browser's own windows: a page takes half the CPU.
 browser: ## install Chromium for the tests in a browser, where it is missing and may be

@@ -127,6 +127,8 @@ def points(metric: Metric) -> list[tuple[dict[str, Any], HistogramDataPoint]]:
 def _handler(collector: Collector) -> type[http.server.BaseHTTPRequestHandler]:
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        timeout = 10.0
+        """A connection that an exporter keeps and forgets must not outlive its test for long."""
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
