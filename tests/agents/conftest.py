@@ -70,6 +70,7 @@ def check_tool_loop(turns: list[dict[str, Any]], path: str, result: str) -> None
     Two turns went to that endpoint: the user's, and the agent's with the result of the tool. On a busy machine an agent
     loses patience now and then, and sends the same once more.
     """
+    assert len(turns) <= 3
     turns = [turn for number, turn in enumerate(turns) if not number or turn["body"] != turns[number - 1]["body"]]
     told = [(turn["at"], turn["headers"]["x-initiator"]) for turn in turns]
     assert [turn["path"] for turn in turns] == [path, path], told

@@ -166,7 +166,7 @@ def test_a_github_that_is_down_is_said_at_once(tmp_path: Path) -> None:
     signing_in(tmp_path, PENDING, test=test)
 
 
-def test_one_whose_code_was_typed_is_finished_whoever_cancels(tmp_path: Path) -> None:
+def test_one_whose_code_was_typed_is_finished_whoever_cancels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def test(rig: Rig) -> None:
         asked, answer = asyncio.Event(), asyncio.Event()
         fetch = rig.github.fetch_login
@@ -176,7 +176,7 @@ def test_one_whose_code_was_typed_is_finished_whoever_cancels(tmp_path: Path) ->
             await answer.wait()
             return await fetch(github_token)
 
-        rig.github.fetch_login = fetch_slowly  # type: ignore[method-assign]
+        monkeypatch.setattr(rig.github, "fetch_login", fetch_slowly)
         await rig.sign_ins.start("default", BY)
         await asked.wait()
         cancelling = asyncio.ensure_future(rig.sign_ins.cancel("default"))

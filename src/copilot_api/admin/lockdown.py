@@ -68,10 +68,12 @@ def _hide_the_wire(settings: Settings) -> Rung:
 
 def _hide_metrics(settings: Settings) -> Rung:
     name = "Metrics are not for everybody"
-    access = settings.metrics.access
-    if not settings.metrics.is_on or access != "open":
-        whom = {"loopback": "this machine", "admin": "admin keys"}.get(access, "")
-        return Rung(name, is_taken=True, text=f"They are for {whom}." if settings.metrics.is_on else "There are none.")
+    metrics = settings.metrics
+    if not metrics.is_on:
+        return Rung(name, is_taken=True, text="There are none.")
+    if metrics.access != "open":
+        whom = "this machine" if metrics.access == "loopback" else "admin keys"
+        return Rung(name, is_taken=True, text=f"They are for {whom}.")
     text = "Whoever reaches the port reads them."
     return Rung(
         name, is_taken=False, text=text, step="Keep them to this machine or admins", href=f"{_SETTINGS}#group-metrics"

@@ -30,7 +30,7 @@ from copilot_api.config.schema import ConfigFile
 from copilot_api.config.settings import Settings
 from copilot_api.errors import GatewayError
 from copilot_api.observability.health import Health
-from copilot_api.upstream.clock_skew import WORTH_TELLING, ClockSkew, describe_skew
+from copilot_api.upstream.clock_skew import ClockSkew, describe_skew, is_worth_telling
 from copilot_api.usage.recorder import UsageRecorder
 from copilot_api.usage.upkeep import DatabaseState
 
@@ -217,7 +217,7 @@ def _list_warnings(system: System, settings: Settings, failure: str | None) -> I
     if system.log_lines_dropped:
         yield f"{system.log_lines_dropped:,} log lines were dropped: nobody took them in time"
     ahead = timedelta(seconds=system.clock_ahead_seconds or 0)
-    if abs(ahead) >= WORTH_TELLING:
+    if is_worth_telling(ahead):
         yield f"this machine's clock is {describe_skew(ahead)}: have it set from the network"
     if settings.is_open:
         yield "authentication is off: whoever reaches the port uses the Copilot account"

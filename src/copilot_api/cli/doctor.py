@@ -36,7 +36,7 @@ from copilot_api.storage.catalogs import SqlCatalogRepository
 from copilot_api.storage.database import Database
 from copilot_api.storage.migrate import OURS, find_version
 from copilot_api.storage.stops import SqlStopRepository
-from copilot_api.upstream.clock_skew import HARMFUL, WORTH_TELLING, describe_skew, measure_skew
+from copilot_api.upstream.clock_skew import HARMFUL, describe_skew, is_worth_telling, measure_skew
 from copilot_api.upstream.drift import StoredCatalog
 from copilot_api.upstream.github import GitHub, HttpSession, open_session
 from copilot_api.upstream.identities import DEFAULT_IDENTITY, Identity
@@ -237,8 +237,8 @@ def _check_clock(date: str | None, now: datetime) -> Finding:
     skew = None if date is None else measure_skew(date, now)
     if skew is None:
         return Finding(State.SKIPPED, "nothing to compare it with")
-    if abs(skew) < WORTH_TELLING:
-        return Finding(State.OK, "as GitHub's")
+    if not is_worth_telling(skew):
+        return Finding(State.OK, describe_skew(skew))
     state = State.FAILED if abs(skew) >= HARMFUL else State.WARNING
     return Finding(state, describe_skew(skew), "have it set from the network: timedatectl set-ntp true")
 

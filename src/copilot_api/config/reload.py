@@ -47,8 +47,7 @@ class SettingsSource:
         self.path = path
         self._build = build
         self._told = ""
-        stamp = self._look_at()
-        self._stamp = stamp if _is_settled(stamp) else None
+        self._stamp = _settled(self._look_at())
         content = read_bounded(path)
         self.hash = "" if content is None else hash_of(content)
         """Of the content in force; empty where there was no file."""
@@ -108,7 +107,7 @@ class SettingsSource:
                 if self.hash:  # one that never was is not missed
                     self._reject(_MISSING)
                 return None
-            self._stamp, digest = stamp if _is_settled(stamp) else None, hash_of(content)
+            self._stamp, digest = _settled(stamp), hash_of(content)
             if digest == self.hash:
                 self._told, self.rejected = "", None
                 return None
@@ -138,10 +137,10 @@ class SettingsSource:
         return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _is_settled(stamp: _Stamp) -> bool:
+def _settled(stamp: _Stamp) -> _Stamp:
     """
-    Whether another edit would show in the stamp. File systems keep time in ticks of some milliseconds, and use the
-    number of a replaced file again: what was written just now may change once more and look the same, so it is read
-    again at the next look.
+    The stamp, where another edit would show in it; else None. File systems keep time in ticks of some milliseconds, and
+    use the number of a replaced file again: what was written just now may change once more and look the same, so it is
+    read again at the next look.
     """
-    return stamp is not None and time.time_ns() - stamp[2] > _SETTLED_NANOSECONDS
+    return stamp if stamp is not None and time.time_ns() - stamp[2] > _SETTLED_NANOSECONDS else None

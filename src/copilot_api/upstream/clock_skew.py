@@ -27,7 +27,7 @@ class ClockSkew:
     @property
     def worth_telling(self) -> timedelta | None:
         """The same where somebody should do something about it."""
-        return self.ahead if self.ahead is not None and abs(self.ahead) >= WORTH_TELLING else None
+        return self.ahead if self.ahead is not None and is_worth_telling(self.ahead) else None
 
 
 def measure_skew(date: str, now: datetime) -> timedelta | None:
@@ -39,6 +39,13 @@ def measure_skew(date: str, now: datetime) -> timedelta | None:
     return None if told.tzinfo is None else now - told
 
 
+def is_worth_telling(ahead: timedelta) -> bool:
+    """Whether it is more than what an answer takes."""
+    return abs(ahead) >= WORTH_TELLING
+
+
 def describe_skew(ahead: timedelta) -> str:
-    """In words: "4 min ahead of GitHub's"."""
+    """In words: "4 min ahead of GitHub's", or "as GitHub's"."""
+    if not is_worth_telling(ahead):
+        return "as GitHub's"
     return f"{render_age(abs(ahead))} {'ahead of' if ahead > timedelta() else 'behind'} GitHub's"

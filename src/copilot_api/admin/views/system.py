@@ -12,7 +12,7 @@ from copilot_api.admin.services import PageServices
 from copilot_api.api.operations.standing import System
 from copilot_api.keys.names import KeyNames
 from copilot_api.keys.sessions import Session
-from copilot_api.upstream.clock_skew import WORTH_TELLING, describe_skew
+from copilot_api.upstream.clock_skew import describe_skew
 
 PATH = "/admin/system"
 PAGE_SESSIONS = 25
@@ -105,8 +105,7 @@ def _own_first(sessions: list[Session], own: str) -> list[Session]:
 def _tell_clock(ahead_seconds: float | None) -> str:
     if ahead_seconds is None:
         return "GitHub has not said yet what time it is"
-    ahead = timedelta(seconds=ahead_seconds)
-    return "as GitHub's" if abs(ahead) < WORTH_TELLING else describe_skew(ahead)
+    return describe_skew(timedelta(seconds=ahead_seconds))
 
 
 def _list_kept(system: System) -> list[_Kept]:
