@@ -1,5 +1,6 @@
 """Rollups are written with the events that they count, and come back as they are."""
 
+import msgspec
 import pytest
 
 from copilot_api.storage.instants import to_microseconds
@@ -37,6 +38,17 @@ def test_what_comes_in_many_batches_adds_up(stored: Stored) -> None:
     for index in range(0, 300, 7):
         stored.usage.add_events(events[index : index + 7])
     assert hours_of(stored) == roll_up(map(roll_up_event, events))
+
+
+def test_a_batch_adds_to_more_rollups_of_an_hour_than_one_statement_names(stored: Stored) -> None:
+    (event,) = random_events(1)
+    for batch in ("a", "b"):
+        stored.usage.add_events([
+            msgspec.structs.replace(event, request_id=f"{batch}{number}", key_id=f"key_{number}")
+            for number in range(1200)
+        ])  # fmt: skip
+    of_keys = [sums[0] for place, sums in hours_of(stored).items() if place.series.grain == Grain.KEY]
+    assert of_keys == [2] * 1200
 
 
 def test_an_event_that_is_known_counts_once(stored: Stored) -> None:

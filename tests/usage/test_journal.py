@@ -17,6 +17,7 @@ from copilot_api.usage.journal import (
     adopt_segments,
     list_records,
     parse_record,
+    parse_request_id,
     render_record,
 )
 from copilot_api.usage.models import Cause, UsageEvent
@@ -52,7 +53,7 @@ def left_behind(spool: Path, name: str = "gone", *, segment_bytes: int = 1_000_0
 
 
 def read(segment: Segment) -> list[tuple[bytes, str | None]]:
-    return [(kind, event.request_id if event else None) for kind, event, _ in segment.read()]
+    return [(kind if body else b"", parse_request_id(body)) for kind, body, _ in segment.read()]
 
 
 def open_descriptors() -> int:
@@ -358,7 +359,7 @@ def test_the_beginning_of_a_call_under_way_stays_so_that_it_is_not_lost(writer: 
     writer.append(BEGIN, MINE)
     segment = writer.segments[0]
     segment.position = segment.end
-    segment.open_calls[MINE.request_id] = MINE
+    segment.open_calls[MINE.request_id] = b""
     assert segment.blank("key_a") == 0
     segment.open_calls.clear()
     assert segment.blank("key_a") == 1

@@ -2,6 +2,7 @@
 What is journalled arrives: all, once, and with how it ended. The database is a fake that can fail; the files are real.
 """
 
+import gc
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -196,6 +197,26 @@ def test_many_events_are_stored_in_batches(process: Process, repository: MemoryU
     assert sum(repository.batches) == 2 * BATCH_EVENTS + 1
     assert max(repository.batches) <= BATCH_EVENTS
     assert len(repository.batches) < 20, "by segment of the journal, and not one by one"
+
+
+def test_nobody_looks_for_cycles_while_a_batch_is_stored_and_somebody_does_afterwards(
+    process: Process, repository: MemoryUsage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+    add_events = repository.add_events
+
+    def add(events: Sequence[UsageEvent]) -> int:
+        seen.append(gc.isenabled())
+        return add_events(events)
+
+    monkeypatch.setattr(repository, "add_events", add)
+    process.recorder.end(ended("r1"))
+    assert process.recorder.drain()
+    repository.failure = StorageUnavailable("the database is away")
+    process.recorder.end(ended("r2"))
+    assert not process.recorder.drain()
+    assert seen == [False, False]
+    assert gc.isenabled()
 
 
 def test_what_waits_in_the_journal_is_known(process: Process, repository: MemoryUsage) -> None:

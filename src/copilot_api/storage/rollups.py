@@ -1,12 +1,12 @@
 """Rollups in SQL: written in the transaction of the events that they sum up, and read as they are."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Select, Table, and_, func, select
+from sqlalchemy import Connection, Table, and_, func, select
 
 from copilot_api.storage.database import Backend
 from copilot_api.storage.schema import usage_days, usage_events, usage_hours, usage_series, usage_state
@@ -23,6 +23,7 @@ from copilot_api.usage.rollups import (
     Sums,
     add_sums,
     roll_up,
+    roll_up_columns,
     roll_up_days,
 )
 
@@ -52,13 +53,14 @@ class RollupWriter:
         self._backend = backend
         self._upserts: dict[int, str] = {}
 
-    def add(self, connection: Connection, events: Iterable[RolledEvent]) -> dict[Series, int]:
-        """Count these events. Gives the ids of their series."""
-        rollups = roll_up(events)
+    def add(self, connection: Connection, columns: Sequence[Sequence[Any]]) -> list[int]:
+        """Count events, which are given as to `roll_up_columns`. Gives the id of the series of each."""
+        rollups, series = roll_up_columns(columns)
         closed = get_state(connection, DAYS_CLOSED)
         if closed is not None and any(place.start < closed for place in rollups):
             rollups |= roll_up_days((place, sums) for place, sums in rollups.items() if place.start < closed)
-        return self.merge(connection, rollups)
+        ids = self.merge(connection, rollups)
+        return [ids[each] for each in series]
 
     def merge(self, connection: Connection, rollups: Mapping[Place, Sums]) -> dict[Series, int]:
         """Add sums to those that are there. Gives the ids of their series."""
@@ -68,9 +70,9 @@ class RollupWriter:
         )
         for (span, grain, start), group in groupby(spots, key=itemgetter(0, 1, 2)):
             found = {series_id: sums for _, _, _, series_id, sums in group}
-            for part in parts(list(found)):
-                for series_id, *values in connection.execute(_stored(span, grain, start, part)):
-                    add_sums(found[series_id], parse_sums(values))
+            for row in _list_stored(connection, span, grain, start, list(found)):
+                if (sums := found.get(row[0])) is not None:
+                    add_sums(sums, parse_sums(row[1:]))
         self._write(connection, spots)
         return ids
 
@@ -187,11 +189,19 @@ def _render(sums: Sums) -> list[object]:
     return [*sums[:_WIDTH], *map(histogram.encode, sums[_WIDTH:])]
 
 
-def _stored(span: int, grain: int, start: int, series: Sequence[int]) -> Select[Any]:
+def _list_stored(
+    connection: Connection, span: int, grain: int, start: int, series: Sequence[int]
+) -> Iterator[Sequence[Any]]:
+    """Series and sums of what is there of these series; maybe of others of their grain too."""
     table = TABLES[span]
-    statement = select(table.c.series_id, *(table.c[name] for name in _SUMS))
-    statement = statement.where(table.c.start == start, table.c.series_id.in_(series))
-    return statement.where(usage_hours.c.grain == grain) if span == HOUR else statement
+    statement = select(table.c.series_id, *(table.c[name] for name in _SUMS)).where(table.c.start == start)
+    if span == HOUR:
+        statement = statement.where(usage_hours.c.grain == grain)
+        if len(series) > _MOST_NAMES:  # to name more takes longer than to read all
+            yield from connection.execute(statement)
+            return
+    for part in parts(series):
+        yield from connection.execute(statement.where(table.c.series_id.in_(part)))
 
 
 def name_of(series: Series) -> str:

@@ -31,6 +31,11 @@ from copilot_api.storage.database import Database
 BUSY_SECONDS = 5.0
 """How long a statement waits for another process's lock."""
 
+_CACHE_KIBIBYTES = 16 * 1024
+"""Of each connection, and taken as it is needed: the series of a large ledger, which every sum joins, fit in it."""
+_LOG_PAGES = 4000
+"""So much is written beside the database before it is brought into it: pages that change often, only once."""
+
 _MODE = "sqlite_begin"
 _INODE = "inode"
 _SYNCHRONOUS = "sqlite_synchronous"
@@ -225,6 +230,8 @@ def _prepare_connection(connection: DBAPIConnection) -> None:
         connection.isolation_level = None
         _switch_to_wal(connection)
         connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute(f"PRAGMA cache_size=-{_CACHE_KIBIBYTES}")
+        connection.execute(f"PRAGMA wal_autocheckpoint={_LOG_PAGES}")
     except sqlite3.Error:
         connection.close()
         raise

@@ -27,6 +27,7 @@ _FIELDS = UsageEvent.__struct_fields__
 _AT, _KEY, _CAUSE = _FIELDS.index("at"), _FIELDS.index("key_id"), _FIELDS.index("cause")
 _Row = tuple[object, ...]
 _rolled = itemgetter(*map(_FIELDS.index, RolledEvent._fields))
+"""Of the columns of events those that rollups count, in their order."""
 _columns = usage_events.c
 _WENT_UPSTREAM = Condition(Dimension.IDENTITY.value, Match.IS_SET, ())
 
@@ -45,7 +46,7 @@ class SqlUsageRepository:
         """See `UsageRepository`."""
         if not events:
             return 0
-        rows = [_render_row(event) for event in events]
+        rows = _render_rows(events)
         try:
             return self._insert(rows)
         except (OverflowError, UnicodeError):
@@ -87,12 +88,11 @@ class SqlUsageRepository:
             new = _without_known(connection, replace_erased(connection, rows, _KEY))
             if not new:
                 return 0
-            rolled = [RolledEvent._make(_rolled(row)) for row in new]
-            ids = self._rollups.add(connection, rolled)
+            columns = list(zip(*new, strict=True))
+            ids = self._rollups.add(connection, _rolled(columns))
             if self._statement is None:
                 self._statement = _compile_insert(connection)
-            placed = [(*row, ids[event.series]) for row, event in zip(new, rolled, strict=True)]
-            connection.exec_driver_sql(self._statement, placed)
+            connection.exec_driver_sql(self._statement, list(zip(*columns, ids, strict=True)))
         return len(new)
 
 
@@ -118,13 +118,17 @@ def _without_known(connection: Connection, rows: list[_Row]) -> list[_Row]:
     return list(reversed(wanted.values()))
 
 
-def _render_row(event: UsageEvent) -> _Row:
-    """The event's values in the order of its fields, which is that of the columns."""
-    row = list(msgspec.structs.astuple(event))
-    at = datetime.fromisoformat(event.at)
-    row[_AT] = to_microseconds(at if at.tzinfo else at.replace(tzinfo=UTC))
-    row[_CAUSE] = event.cause.value
-    return tuple(row)
+def _render_rows(events: Sequence[UsageEvent]) -> list[_Row]:
+    """The events' values in the order of their fields, which is that of the columns."""
+    columns: list[Sequence[object]] = list(zip(*map(msgspec.structs.astuple, events), strict=True))
+    columns[_AT] = [_read_time(event.at) for event in events]
+    columns[_CAUSE] = [event.cause.value for event in events]
+    return list(zip(*columns, strict=True))
+
+
+def _read_time(text: str) -> int:
+    at = datetime.fromisoformat(text)
+    return to_microseconds(at if at.tzinfo else at.replace(tzinfo=UTC))
 
 
 def _storable(value: object) -> object:

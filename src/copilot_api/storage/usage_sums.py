@@ -8,8 +8,8 @@ from sqlalchemy import ColumnElement, Connection, Result, Select, Table, func, s
 
 from copilot_api.storage.database import Database
 from copilot_api.storage.instants import to_microseconds
-from copilot_api.storage.rollups import DAYS_CLOSED, EVENTS_FROM, TABLES, of_grain, parts
-from copilot_api.storage.schema import usage_events, usage_series, usage_state
+from copilot_api.storage.rollups import DAYS_CLOSED, EVENTS_FROM, TABLES, of_grain
+from copilot_api.storage.schema import usage_events, usage_hours, usage_series, usage_state
 from copilot_api.storage.usage_conditions import render_conditions
 from copilot_api.storage.usage_event_sums import EVENT_SUMS, EVENT_TIMES
 from copilot_api.usage import histogram
@@ -58,7 +58,7 @@ class UsageSums:
         answer: dict[_Where, Sums] = {}
         with self._database.connect() as connection:
             pieces = list(_list_pieces(connection, query))
-            statements = [each for piece in pieces for each in _select_counters(connection, query, piece)]
+            statements = [_select_counters(connection, query, piece) for piece in pieces]
             if query.largest is not None and statements:
                 statements = [_select_largest(query, statements)]
             for statement in statements:
@@ -94,18 +94,17 @@ def _bucket(query: SumQuery, at: ColumnElement[int]) -> list[ColumnElement[int]]
     return [] if query.bucket is None else [at - at % query.bucket.microseconds]
 
 
-def _select_counters(connection: Connection, query: SumQuery, piece: Piece) -> Iterator[Select[Any]]:
+def _select_counters(connection: Connection, query: SumQuery, piece: Piece) -> Select[Any]:
     """What gives the counters of a piece: its groups, the bucket, how many rows there were, and the counters."""
     if piece.source is Source.EVENTS:
         by, period = _name_events(query, piece)
-        yield select(*by, func.count(), *(EVENT_SUMS[name] for name in query.counters)).where(*period).group_by(*by)
-        return
+        counters = (EVENT_SUMS[name] for name in query.counters)
+        return select(*by, func.count(), *counters).where(*period).group_by(*by)
     table, by, period = _name_rollups(query, piece)
     columns = (*by, func.count(), *(func.sum(table.c[name]) for name in query.counters))
-    for restriction in _list_restrictions(connection, query, piece):
-        is_joined = _needs_series(query, piece, restriction)
-        statement = _from(table, select(*columns), is_joined=is_joined)
-        yield statement.where(*period, *restriction).group_by(*by)
+    restriction = _restrict(connection, query, piece)
+    statement = _from(table, select(*columns), is_joined=_needs_series(query, piece, restriction))
+    return statement.where(*period, *restriction).group_by(*by)
 
 
 def _select_largest(query: SumQuery, statements: Sequence[Select[Any]]) -> Select[Any]:
@@ -132,11 +131,10 @@ def _list_histograms(connection: Connection, query: SumQuery, piece: Piece) -> I
         yield from _read_histograms(query, rows, len(by), histogram.one)
         return
     table, by, period = _name_rollups(query, piece)
-    for restriction in _list_restrictions(connection, query, piece):
-        is_joined = _needs_series(query, piece, restriction)
-        statement = _from(table, select(*by, *(table.c[name] for name in query.histograms)), is_joined=is_joined)
-        rows = connection.execute(statement.where(*period, *restriction))
-        yield from _read_histograms(query, rows, len(by), histogram.decode)
+    restriction = _restrict(connection, query, piece)
+    statement = select(*by, *(table.c[name] for name in query.histograms)).where(*period, *restriction)
+    rows = connection.execute(_from(table, statement, is_joined=_needs_series(query, piece, restriction)))
+    yield from _read_histograms(query, rows, len(by), histogram.decode)
 
 
 def _name_rollups(query: SumQuery, piece: Piece) -> tuple[Table, list[ColumnElement[Any]], list[ColumnElement[bool]]]:
@@ -193,19 +191,26 @@ def _read_histograms(
         yield _split(query, by), sums
 
 
-def _list_restrictions(connection: Connection, query: SumQuery, piece: Piece) -> Iterator[list[ColumnElement[bool]]]:
-    """What narrows the rollups down: the series where they are few, else their grain and the conditions on them."""
+def _restrict(connection: Connection, query: SumQuery, piece: Piece) -> list[ColumnElement[bool]]:
+    """
+    What narrows the rollups down: their grain and the conditions on their series.
+
+    Days lie by series, so that these are found first. Hours lie by time: there all of the period are read, unless the
+    series are few, which an index then leads to one by one.
+    """
     span = _span(piece)
     grain = grain_of(query, span)
     conditions = render_conditions(usage_series, [_resolve(connection, each) for each in query.conditions])
-    if conditions and (grain is not Grain.CALL or any(map(_names_keys, query.conditions))):
-        statement = select(_series.id).where(_series.grain == grain.value, *conditions).limit(_FEW_SERIES + 1)
-        ids = list(connection.scalars(statement))
-        if len(ids) <= _FEW_SERIES:
-            for part in parts(ids):
-                yield [TABLES[span].c.series_id.in_(part)]
-            return
-    yield [of_grain(span, grain), *conditions]
+    if span == HOUR and conditions and (grain is not Grain.CALL or any(map(_names_keys, query.conditions))):
+        asked = select(_series.id).where(_series.grain == grain.value, *conditions)
+        if _are_few(connection, asked):
+            return [usage_hours.c.series_id.in_(asked)]
+    return [of_grain(span, grain), *conditions]
+
+
+def _are_few(connection: Connection, asked: Select[tuple[int]]) -> bool:
+    count = select(func.count()).select_from(asked.limit(_FEW_SERIES + 1).subquery())
+    return connection.execute(count).scalar_one() <= _FEW_SERIES
 
 
 def _names_keys(condition: Condition) -> bool:

@@ -11,6 +11,7 @@ where there are thousands.
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterator
 
 SCALE = 4
@@ -29,24 +30,19 @@ EMPTY = 0
 
 _BOUNDS = tuple(math.pow(2.0, (FIRST_EXPONENT + index) / SCALE) for index in range(BUCKETS - 1))
 """The upper bounds of all buckets but the last, which has none. What is as long as the bound is in."""
+_ONES = tuple(1 << FIELD_BITS * index for index in range(BUCKETS))
+_STORED_ONES = {EMPTY: b"", **{one: bytes([_SPARSE, index, 1]) for index, one in enumerate(_ONES)}}
+"""As `encode` has them, which most rollups ask for: they count one call."""
 
 
 def bucket_of(seconds: float) -> int:
     """The bucket that counts a duration."""
-    if seconds <= _BOUNDS[0]:
-        return 0
-    if seconds > _BOUNDS[-1]:
-        return BUCKETS - 1
-    index = math.ceil(math.log2(seconds) * SCALE) - FIRST_EXPONENT
-    # The logarithm of a bound may be off by the last bit.
-    if index > 0 and seconds <= _BOUNDS[index - 1]:
-        return index - 1
-    return index if seconds <= _BOUNDS[index] else index + 1
+    return bisect_left(_BOUNDS, seconds)
 
 
 def one(seconds: float) -> int:
     """The histogram of one duration; sums of histograms are histograms."""
-    return 1 << (FIELD_BITS * bucket_of(seconds))
+    return _ONES[bisect_left(_BOUNDS, seconds)]
 
 
 def count(histogram: int) -> int:
@@ -97,8 +93,8 @@ def percentile(histogram: int, share: float) -> float | None:
 
 def encode(histogram: int) -> bytes:
     """As it is stored: the buckets that are not empty as pairs of place and count, or all of them where many are."""
-    if not histogram:
-        return b""
+    if (known := _STORED_ONES.get(histogram)) is not None:
+        return known
     pairs, rest = bytearray([_SPARSE]), histogram
     while rest:  # as in `list_buckets`; this runs for every rollup that is written
         index = ((rest & -rest).bit_length() - 1) // FIELD_BITS

@@ -39,6 +39,13 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(UsageEvent).decode
 
 
+class _Identified(msgspec.Struct, gc=False):
+    request_id: str
+
+
+_decode_identified = msgspec.json.Decoder(_Identified).decode
+
+
 def render_record(kind: bytes, event: UsageEvent) -> bytes:
     """One line."""
     body = kind + _encode(event)
@@ -47,13 +54,32 @@ def render_record(kind: bytes, event: UsageEvent) -> bytes:
 
 def parse_record(line: bytes) -> tuple[bytes, UsageEvent] | None:
     """What one line (without its line feed) says; None when it is torn or tampered with."""
-    checksum, _, body = line.partition(b" ")
+    event = parse_event(_check(line))
+    return None if event is None else (line[9:10], event)
+
+
+def parse_event(body: bytes) -> UsageEvent | None:
+    """The event in a record; None where it is none."""
     try:
-        if int(checksum, 16) != zlib.crc32(body):
-            return None
-        return body[:1], _decode(body[1:])
+        return _decode(body)
     except (ValueError, msgspec.MsgspecError):
         return None
+
+
+def parse_request_id(body: bytes) -> str | None:
+    """Whose event is in a record, which takes half as long as to read all of it; None where it is none."""
+    try:
+        return _decode_identified(body).request_id
+    except (ValueError, msgspec.MsgspecError):
+        return None
+
+
+def _check(line: bytes) -> bytes:
+    """The JSON in a line; nothing when it is torn or tampered with."""
+    try:
+        return line[10:] if int(line[:8], 16) == zlib.crc32(line[9:]) else b""
+    except ValueError:
+        return b""
 
 
 @dataclass(slots=True, eq=False)
@@ -71,8 +97,8 @@ class Segment:
     """How much is allocated for it, in the process that writes it."""
     position: int = 0
     """Everything before it is in the database."""
-    open_calls: dict[str, UsageEvent] = field(default_factory=dict[str, UsageEvent])
-    """Begun here and not known to have ended."""
+    open_calls: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    """Begun here and not known to have ended, as they are written: of most nobody ever asks."""
 
     @property
     def writer(self) -> str:
@@ -89,10 +115,10 @@ class Segment:
         """Whether somebody deleted the file (or the directory around it)."""
         return os.fstat(self.descriptor).st_nlink == 0
 
-    def read(self) -> Iterator[tuple[bytes, UsageEvent | None, int]]:
+    def read(self) -> Iterator[tuple[bytes, bytes, int]]:
         """
-        The records after `position`: kind, event, and where the next record begins. A line that cannot be read has no
-        event.
+        The records after `position`: kind, the event as JSON, and where the next record begins. Of a line that cannot
+        be read there is no JSON.
         """
         position, offset, end, rest = self.position, self.position, self.end, b""
         while offset < end:
@@ -104,8 +130,7 @@ class Segment:
             rest = lines.pop()
             for line in lines:
                 position += len(line) + 1
-                record = parse_record(line)
-                yield (b"", None, position) if record is None else (*record, position)
+                yield line[9:10], _check(line), position
 
     def blank(self, key_id: str) -> int:
         """
@@ -220,7 +245,9 @@ def list_records(directory: Path) -> Iterator[tuple[bytes, UsageEvent]]:
         segment = Segment(path, descriptor)
         try:
             segment.end = _find_end(descriptor)
-            yield from ((kind, event) for kind, event, _ in segment.read() if event is not None)
+            for kind, body, _ in segment.read():
+                if (event := parse_event(body)) is not None:
+                    yield kind, event
         finally:
             segment.close()
 

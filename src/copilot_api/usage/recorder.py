@@ -12,9 +12,11 @@ Where the journal itself cannot be written (a full disk), events wait in memory,
 fit is counted as lost and said so, loudly.
 """
 
+import gc
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -28,7 +30,16 @@ from copilot_api.observability.events import (
     UsageStorageBroken,
     UsageStorageRecovered,
 )
-from copilot_api.usage.journal import BEGIN, END, JournalWriter, Segment, adopt_segments, list_records
+from copilot_api.usage.journal import (
+    BEGIN,
+    END,
+    JournalWriter,
+    Segment,
+    adopt_segments,
+    list_records,
+    parse_event,
+    parse_request_id,
+)
 from copilot_api.usage.models import UsageEvent
 from copilot_api.usage.repository import UsageRepository
 
@@ -128,7 +139,8 @@ class UsageRecorder:
         for segment in self._writer.segments:
             if segment.is_deleted:
                 self._writer.rotate()
-                self._backlog += [event for kind, event, _ in segment.read() if kind == END and event is not None]
+                ended = (parse_event(body) for kind, body, _ in segment.read() if kind == END)
+                self._backlog += [event for event in ended if event is not None]
         while self._backlog:
             try:
                 self._writer.append(END, self._backlog[0])
@@ -225,10 +237,10 @@ class UsageRecorder:
         if not self._adopted:
             return
         self._store(self._adopted)
-        open_calls: dict[str, UsageEvent] = {}
+        open_calls: dict[str, bytes] = {}
         for segment in self._adopted:
             open_calls.update(segment.open_calls)
-        interrupted = list(open_calls.values())
+        interrupted = [event for body in open_calls.values() if (event := parse_event(body)) is not None]
         for index in range(0, len(interrupted), BATCH_EVENTS):
             self._repository.add_events(interrupted[index : index + BATCH_EVENTS])
         for segment in self._adopted:
@@ -239,41 +251,59 @@ class UsageRecorder:
         """Bring in what is new in them, in batches that may reach over several."""
         batch: list[UsageEvent] = []
         read: list[_Read] = []
+        begun_before: list[str] = []
         for segment in segments:
-            begun: dict[str, UsageEvent] = {}
+            begun: dict[str, bytes] = {}
             position = segment.position
-            for kind, event, following in segment.read():
+            for kind, body, following in segment.read():
                 position = following
-                if event is None:
-                    continue
                 if kind == BEGIN:
-                    begun[event.request_id] = event
-                else:
+                    if (request_id := parse_request_id(body)) is not None:
+                        begun[request_id] = body
+                elif (event := parse_event(body)) is not None:
                     batch.append(event)
-                if len(batch) >= BATCH_EVENTS:
-                    self._commit(batch, [*read, (segment, position, begun)])
-                    batch, read, begun = [], [], {}
+                    if begun.pop(event.request_id, None) is None:
+                        begun_before.append(event.request_id)
+                    if len(batch) >= BATCH_EVENTS:
+                        self._commit(batch, [*read, (segment, position, begun)], begun_before)
+                        batch, read, begun, begun_before = [], [], {}, []
             if position != segment.position:
                 read.append((segment, position, begun))
         if read:
-            self._commit(batch, read)
+            self._commit(batch, read, begun_before)
 
-    def _commit(self, ended: list[UsageEvent], read: list["_Read"]) -> None:
+    def _commit(self, ended: list[UsageEvent], read: list["_Read"], begun_before: list[str]) -> None:
         if ended:
-            self._repository.add_events(ended)
+            with _without_collector():
+                self._repository.add_events(ended)
             self.stored += len(ended)
         for segment, position, begun in read:
             segment.position = position
             segment.open_calls.update(begun)
-        # A call may have begun in an earlier segment of the same process.
+        # A call may have begun in an earlier part or segment of the same process.
         waiting = [segment.open_calls for segment in [*self._adopted, *self._writer.segments] if segment.open_calls]
-        for event in ended:
+        for request_id in begun_before:
             for open_calls in waiting:
-                open_calls.pop(event.request_id, None)
+                open_calls.pop(request_id, None)
 
 
-_Read = tuple[Segment, int, dict[str, UsageEvent]]
-"""A segment, how far it is read, and the calls that began in that part."""
+_Read = tuple[Segment, int, dict[str, bytes]]
+"""A segment, how far it is read, and the calls that began in that part and did not end in it."""
+
+
+@contextmanager
+def _without_collector() -> Generator[None]:
+    """
+    No search for cycles meanwhile: it would stop the calls too, to look through a hundred thousand objects that all go
+    by themselves as soon as they are stored.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def last_used_store(keys: KeyService, record: Callable[[dict[str, datetime]], None]) -> Callable[[], None]:

@@ -13,9 +13,10 @@ fractions depend on their order, and rollups are to be exactly what the events s
 cut to what is possible, so that one absurd answer spoils no sum.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
-from math import isnan
+from itertools import islice
+from math import isfinite, isnan
 from operator import add
 from typing import Any, NamedTuple
 
@@ -70,6 +71,10 @@ _NO_ERROR = {Cause.OK.value, Cause.CLIENT_ABORTED.value}
 MOST_OF_A_CALL = 10**15
 _MOST_OF_A_ROLLUP = 2**53
 """A thousand of the largest rollups can still be added up in 63 bits."""
+_CANNOT_BE_MORE = _MOST_OF_A_ROLLUP // MOST_OF_A_CALL
+"""So few calls cannot come to more than that."""
+_PORTION = 5000
+"""How many events are rolled up at once."""
 
 
 class Grain(IntEnum):
@@ -183,10 +188,9 @@ class RolledEvent(NamedTuple):
     bytes_in: int
     bytes_out: int
 
-    @property
-    def series(self) -> Series:
-        """Which series of the finest grain it counts in."""
-        return Series(Grain.CALL, *self[1:11])
+
+_FIRST_NUMBER = 1 + len(DIMENSIONS)
+"""Before it an event has its time and what names its series."""
 
 
 def is_error(status: int, cause: str) -> bool:
@@ -195,30 +199,48 @@ def is_error(status: int, cause: str) -> bool:
 
 
 def roll_up(events: Iterable[RolledEvent]) -> dict[Place, Sums]:
-    """The hours of these events."""
-    calls: dict[tuple[int, tuple[Any, ...]], Sums] = {}
-    for event in events:
-        where = (event[0] // _HOUR, event[1:11])
-        sums = calls.get(where)
-        if sums is None:
-            calls[where] = _sums_of(event)
+    """The hours of these events, of which there may be many."""
+    rollups: dict[Place, Sums] = {}
+    rest = iter(events)
+    while portion := list(islice(rest, _PORTION)):
+        for place, sums in roll_up_columns(list(zip(*portion, strict=True)))[0].items():
+            count(rollups, place, sums)
+    return rollups
+
+
+def roll_up_columns(columns: Sequence[Sequence[Any]]) -> tuple[dict[Place, Sums], list[Series]]:
+    """
+    The same of columns, one for each field of `RolledEvent` in its order; and the series of each event, of the finest
+    grain. Whole columns take a fraction of what event by event takes, and this runs for every call.
+    """
+    places = list(zip([at // _HOUR for at in columns[0]], *columns[1:_FIRST_NUMBER], strict=True))
+    found: dict[tuple[Any, ...], list[tuple[int, ...]]] = {}
+    for place, sums in zip(places, zip(*_sum_columns(RolledEvent._make(columns)), strict=True), strict=True):
+        known = found.get(place)
+        if known is None:
+            found[place] = [sums]
         else:
-            add_sums(sums, _sums_of(event))
-    rollups = {Place(HOUR, hour * _HOUR, Series(Grain.CALL, *where)): sums for (hour, where), sums in calls.items()}
-    return rollups | roll_up_calls(rollups.items())
+            known.append(sums)
+    series = {place: Series(Grain.CALL, *place[1:]) for place in found}
+    calls = {Place(HOUR, place[0] * _HOUR, series[place]): _add_up(sums) for place, sums in found.items()}
+    calls |= roll_up_calls(calls.items())
+    return calls, [series[place] for place in places]
 
 
 def roll_up_calls(calls: Iterable[tuple[Place, Sums]]) -> dict[Place, Sums]:
     """What hours of the grain `CALL` are at the coarser grains of hours."""
-    rollups: dict[Place, Sums] = {}
-    everybody: dict[Place, Sums] = {}
-    for (_, start, call), sums in calls:
-        count(rollups, Place(HOUR, start, call.at(Grain.KEY)), sums)
-        count(everybody, Place(HOUR, start, call.at(Grain.ALL_KEYS)), sums)
-    for place, sums in everybody.items():
-        count(rollups, Place(HOUR, place.start, place.series.at(Grain.MODEL)), sums)
-        count(rollups, Place(HOUR, place.start, place.series.at(Grain.TOTAL)), sums)
-    return rollups | everybody
+    keys: dict[tuple[int, str | None], list[Sums]] = {}
+    everybody: dict[tuple[int, tuple[Any, ...]], list[Sums]] = {}
+    for (_, start, call), sums in calls:  # places are made below, where they are fewer
+        keys.setdefault((start, call[1]), []).append(sums)
+        everybody.setdefault((start, call[2:]), []).append(sums)
+    rollups = {Place(HOUR, start, Series(Grain.KEY, key_id)): _add_up(rows) for (start, key_id), rows in keys.items()}
+    for (start, rest), rows in everybody.items():
+        sums, series = _add_up(rows), Series(Grain.ALL_KEYS, None, *rest)
+        rollups[Place(HOUR, start, series)] = sums
+        count(rollups, Place(HOUR, start, series.at(Grain.MODEL)), sums)
+        count(rollups, Place(HOUR, start, series.at(Grain.TOTAL)), sums)
+    return rollups
 
 
 def roll_up_days(hours: Iterable[tuple[Place, Sums]]) -> dict[Place, Sums]:
@@ -249,48 +271,68 @@ def count(rollups: dict[Place, Sums], place: Place, sums: Sums) -> None:
 def add_sums(sums: Sums, more: Sums) -> None:
     """Add `more` to `sums`."""
     sums[:] = map(add, sums, more)
-    if max(sums[:_WIDTH]) > _MOST_OF_A_ROLLUP:
-        sums[:_WIDTH] = [min(value, _MOST_OF_A_ROLLUP) for value in sums[:_WIDTH]]
+    _cap(sums)
 
 
-def _sums_of(event: RolledEvent) -> Sums:
-    (
-        _, _, identity_id, _, _, _, _, status, cause, _, unknown, would_limit,
-        input_tokens, output_tokens, cache_read, cache_write, reasoning, estimated_tokens,
-        nano_aiu, is_estimated, premium_requests, queued, duration, first_token, bytes_in, bytes_out,
-    ) = event  # fmt: skip
-    charge = nano_aiu or 0
-    went_on = identity_id is not None and duration > 0
-    sums = [
-        1,
-        int(status >= 400 or cause not in _NO_ERROR),
-        int(would_limit is not None),
-        int(unknown),
-        int(nano_aiu is not None),
-        input_tokens,
-        output_tokens,
-        cache_read,
-        cache_write,
-        reasoning,
-        estimated_tokens,
-        charge,
-        charge if is_estimated else 0,
-        _millionths(premium_requests),
-        _millionths(queued),
-        _millionths(duration) if went_on else 0,
-        0 if first_token is None else _millionths(first_token),
-        bytes_in,
-        bytes_out,
-    ]
-    if max(sums) > MOST_OF_A_CALL or min(sums) < 0:
-        sums = [max(0, min(value, MOST_OF_A_CALL)) for value in sums]
-    sums.append(histogram.one(duration) if went_on else histogram.EMPTY)
-    sums.append(histogram.EMPTY if first_token is None or isnan(first_token) else histogram.one(first_token))
+def _add_up(rows: Sequence[Sequence[int]]) -> Sums:
+    if len(rows) == 1:
+        return list(rows[0])
+    sums = list(map(sum, zip(*rows, strict=True)))
+    _cap(sums)
     return sums
 
 
-def _millionths(value: float) -> int:
+def _cap(sums: Sums) -> None:
+    if not 0 < sums[0] <= _CANNOT_BE_MORE and max(sums[:_WIDTH]) > _MOST_OF_A_ROLLUP:
+        sums[:_WIDTH] = [min(value, _MOST_OF_A_ROLLUP) for value in sums[:_WIDTH]]
+
+
+def _sum_columns(events: Any) -> Iterator[Sequence[int]]:
+    """The columns of what single events count, in the order of `Sums`. `events` is a `RolledEvent` of columns."""
+    charges = [charge or 0 for charge in events.nano_aiu]
+    went_on = [
+        duration if identity is not None and duration > 0 else None
+        for identity, duration in zip(events.identity_id, events.duration, strict=True)
+    ]
+    first_tokens = [None if value is None or isnan(value) else value for value in events.time_to_first_token]
+    counters = (
+        [1] * len(charges),
+        [int(is_error(*each)) for each in zip(events.status, events.cause, strict=True)],
+        [int(value is not None) for value in events.would_limit],
+        [int(value) for value in events.usage_unknown],
+        [int(value is not None) for value in events.nano_aiu],
+        events.input_tokens,
+        events.output_tokens,
+        events.cache_read_tokens,
+        events.cache_write_tokens,
+        events.reasoning_tokens,
+        events.estimated_tokens,
+        charges,
+        [charge if it_is else 0 for charge, it_is in zip(charges, events.nano_aiu_estimated, strict=True)],
+        _millionths(events.premium_requests),
+        _millionths(events.queue_seconds),
+        _millionths(went_on),
+        _millionths(first_tokens),
+        events.bytes_in,
+        events.bytes_out,
+    )
+    yield from map(_possible, counters)
+    for durations in (went_on, first_tokens):
+        yield [histogram.EMPTY if value is None else histogram.one(value) for value in durations]
+
+
+def _possible(column: Sequence[int]) -> Sequence[int]:
+    """Without numbers that no call can have."""
+    if min(column) < 0 or max(column) > MOST_OF_A_CALL:
+        return [max(0, min(value, MOST_OF_A_CALL)) for value in column]
+    return column
+
+
+def _millionths(column: Sequence[float | None]) -> list[int]:
+    if not any(column):
+        return [0] * len(column)
     try:
-        return round(value * 1_000_000)
+        return [round(value * 1_000_000) if value else 0 for value in column]
     except (OverflowError, ValueError):
-        return 0  # neither infinity nor what is no number says anything
+        # Neither infinity nor what is no number says anything.
+        return [round(value * 1_000_000) if value and isfinite(value * 1_000_000) else 0 for value in column]
