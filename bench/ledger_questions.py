@@ -5,11 +5,15 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 
+from copilot_api.admin.key_lists import PAGE_KEYS
+from copilot_api.admin.key_usage import find_recent_use
+from copilot_api.admin.overview import KEYS_SHOWN
 from copilot_api.storage.usage import SqlUsageRepository
 from copilot_api.usage.explorer import ExploreQuery, Metric, choose_bucket, explore
 from copilot_api.usage.exports import render_events_csv
 from copilot_api.usage.filters import parse_filter
-from copilot_api.usage.queries import Dimension
+from copilot_api.usage.queries import Dimension, SumQuery
+from copilot_api.usage.reports import report_usage
 from copilot_api.usage.repository import EventQuery, Position
 from copilot_api.usage.totals import Group, list_totals, list_traffic
 from copilot_api.usage.waste import report_waste
@@ -33,6 +37,7 @@ FILTERS = (
     "queue:>4s model:opus",
     "-client:claude-code status:429",
 )
+_OF_KEYS = ("nano_aiu", "requests", "errors")
 
 
 class Questions:
@@ -50,6 +55,8 @@ class Questions:
         for period in PERIODS:
             for name, question in self._list_for(period):
                 yield f"{name}, {_words(period)}", question
+        page = tuple(self._keys[:PAGE_KEYS])
+        yield "list of keys, a page of it", lambda: find_recent_use(self._ledger, page, self._now)
         yield "waste, 30 d", lambda: report_waste(self._ledger, self._now - timedelta(days=30), self._now)
         month = self._now.replace(day=1, hour=0, minute=0, second=0, microsecond=0) - timedelta(days=15)
         yield "budget of a key, month", lambda: self._ledger.spent(self._some_key(), month, self._now)
@@ -73,7 +80,12 @@ class Questions:
         yield "one cause by key", ask(Dimension.KEY, query="cause:upstream_rate_limited")
         yield "one model by key", ask(Dimension.KEY, query="model:opus", metrics=(Metric.CREDITS,))
         yield "one client by key", ask(Dimension.KEY, query="client:curl")
-        yield "keys page: sums by key", lambda: list_totals(self._ledger, self._now - period, self._now, Group.KEY)
+        yield (
+            "overview: the largest keys",
+            lambda: self._ledger.sum_up(
+                SumQuery(self._now - period, self._now, (Dimension.KEY,), counters=_OF_KEYS, largest=KEYS_SHOWN)
+            ),
+        )
 
     def _explore(self, period: timedelta, group: tuple[Dimension, ...], query: str, **more: object) -> object:
         since = self._now - period
@@ -97,6 +109,13 @@ class Questions:
                 parse_filter("-cause:ok", self._now).conditions,
             )
             yield f"everything that is not ok by key, {days} d", lambda asked=not_ok: explore(self._ledger, asked)  # type: ignore[misc]
+        for period in PERIODS:
+            yield (
+                f"usage --by key, {_words(period)}",
+                lambda period=period: report_usage(  # type: ignore[misc]
+                    self._ledger, self._now - period, self._now, Group.KEY
+                ),
+            )
         yield "impact preview, 7 d", lambda: list_traffic(self._ledger, self._now - week, self._now)
 
     def list_pages(self) -> Iterator[tuple[str, Question]]:

@@ -63,7 +63,7 @@ async def ask_recent_use(services: PageServices, key_ids: Sequence[str], now: da
     wanted = tuple(key_ids)
 
     async def find() -> dict[str, RecentUse]:
-        return await services.threads.ask(lambda: _find_recent_use(services.ledger, wanted, now))
+        return await services.threads.ask(lambda: find_recent_use(services.ledger, wanted, now))
 
     return await services.recent.get(("keys", "recent", wanted, services.events_stored()), _LIST_AGE_SECONDS, find)
 
@@ -97,7 +97,8 @@ def of_key(*key_ids: str) -> Condition:
     return Condition(Dimension.KEY.value, Match.IS, key_ids)
 
 
-def _find_recent_use(ledger: Summing, key_ids: tuple[str, ...], now: datetime) -> dict[str, RecentUse]:
+def find_recent_use(ledger: Summing, key_ids: tuple[str, ...], now: datetime) -> dict[str, RecentUse]:
+    """The same, asked of the ledger at once."""
     until = datetime.combine(now.astimezone(UTC).date(), datetime.min.time(), UTC) + timedelta(days=1)
     since = until - timedelta(days=DAYS)
     query = SumQuery(

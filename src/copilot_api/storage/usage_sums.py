@@ -98,13 +98,26 @@ def _select_counters(connection: Connection, query: SumQuery, piece: Piece) -> S
     """What gives the counters of a piece: its groups, the bucket, how many rows there were, and the counters."""
     if piece.source is Source.EVENTS:
         by, period = _name_events(query, piece)
-        counters = (EVENT_SUMS[name] for name in query.counters)
-        return select(*by, func.count(), *counters).where(*period).group_by(*by)
+        of_events = (EVENT_SUMS[name] for name in query.counters)
+        return select(*by, func.count(), *of_events).where(*period).group_by(*by)
     table, by, period = _name_rollups(query, piece)
-    columns = (*by, func.count(), *(func.sum(table.c[name]) for name in query.counters))
     restriction = _restrict(connection, query, piece)
-    statement = _from(table, select(*columns), is_joined=_needs_series(query, piece, restriction))
+    counters = [func.sum(table.c[name]) for name in query.counters]
+    if piece.source is Source.HOURS and query.group and query.bucket is None and len(restriction) == 1:
+        return _select_by_series(by, counters, [*period, *restriction])
+    statement = _from(table, select(*by, func.count(), *counters), is_joined=_needs_series(query, piece, restriction))
     return statement.where(*period, *restriction).group_by(*by)
+
+
+def _select_by_series(
+    by: Sequence[ColumnElement[Any]], counters: Sequence[ColumnElement[Any]], where: Sequence[ColumnElement[bool]]
+) -> Select[Any]:
+    """Hours summed up by series first: few are left then of which it has to be looked up what they are."""
+    series_id = usage_hours.c.series_id
+    summed = _named(select(series_id, func.count(), *counters).where(*where).group_by(series_id)).subquery()
+    of, *sums = summed.c
+    columns = (*by, *(func.sum(column) for column in sums))
+    return select(*columns).join_from(summed, usage_series, of == _series.id).group_by(*by)
 
 
 def _select_largest(query: SumQuery, statements: Sequence[Select[Any]]) -> Select[Any]:
