@@ -35,7 +35,14 @@ def test_everything_is_measured_and_told(tmp_path: Path, capsys: pytest.CaptureF
     sizes = {"events": "3000", "csv-rows": "1000", "journalled": "2000", "repeats": "1", "directory": str(tmp_path)}
     assert main([f"--{name}={value}" for name, value in sizes.items()]) in {0, 1}
     told = capsys.readouterr().out
-    for what in ("journal to database", "days closed", "dashboards: p95", "event pages: p95", "CSV of 1,000 rows"):
+    for what in (
+        "journal to an empty database",
+        "journal to the ledger",
+        "days closed",
+        "dashboards: p95",
+        "event pages: p95",
+        "CSV of 1,000 rows",
+    ):
         assert what in told
     # The same ledger behind pages.
     assert pages.main(["--directory", str(tmp_path), "--repeats", "1"]) in {0, 1}

@@ -12,6 +12,7 @@ from copilot_api.config.paths import DataDirectoryUnusable
 from copilot_api.errors import StorageUnavailable
 from copilot_api.storage.migrate import upgrade
 from copilot_api.storage.sqlite import count_bytes, open_sqlite
+from tests.ledgers import random_events
 from tests.stored import Stored
 
 
@@ -32,6 +33,26 @@ def test_a_durable_transaction_waits_for_the_disk_and_others_do_not(stored: Stor
         with stored.database.begin(is_durable=is_durable) as connection:
             assert connection.scalar(text("PRAGMA synchronous")) == level
     assert pragma(stored, "synchronous") == 1
+
+
+def test_what_is_expected_of_one_transaction_is_not_of_the_next(stored: Stored) -> None:
+    usual = 1000
+    with stored.database.begin() as connection:
+        assert connection.scalar(text("PRAGMA wal_autocheckpoint")) == usual
+        stored.database.backend.expect_much(connection)
+        assert connection.scalar(text("PRAGMA wal_autocheckpoint")) > 10 * usual
+    with stored.database.begin() as connection:
+        assert connection.scalar(text("PRAGMA wal_autocheckpoint")) == usual
+
+
+def test_a_log_that_grew_with_a_backlog_is_small_again_once_it_is_over(stored: Stored) -> None:
+    log = stored.directory.path / "copilot-api.db-wal"
+    for batch in range(6):
+        stored.usage.add_events(random_events(6000, seed=batch))
+    assert log.stat().st_size > 20 * 1024 * 1024
+    for number in range(3):
+        stored.usage.add_events(random_events(1, seed=100 + number))
+    assert log.stat().st_size <= 16 * 1024 * 1024
 
 
 def test_the_database_and_its_log_are_private(stored: Stored) -> None:

@@ -51,6 +51,10 @@ class Backend(Protocol):
         """Have what this connection deletes from now on overwritten on the disk."""
         ...
 
+    def expect_much(self, connection: Connection) -> None:
+        """Be told that this transaction, and maybe the next ones, change a large part of the database."""
+        ...
+
     def find_bytes(self, patterns: Sequence[bytes]) -> Counter[str]:
         """How often any of `patterns` is in each of the database's files, also where nothing is stored any more."""
         ...

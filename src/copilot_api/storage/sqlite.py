@@ -33,8 +33,13 @@ BUSY_SECONDS = 5.0
 
 _CACHE_KIBIBYTES = 16 * 1024
 """Of each connection, and taken as it is needed: the series of a large ledger, which every sum joins, fit in it."""
-_LOG_PAGES = 4000
-"""So much is written beside the database before it is brought into it: pages that change often, only once."""
+_LOG_PAGES, _LOG_PAGES_OF_MUCH = 1000, 32_000
+"""
+So many pages of 4 KiB are written to the log before they are brought into the database. Where batch after batch changes
+much the same pages, as a backlog of usage does in a large ledger, the more of them are brought over at once the better.
+"""
+_LOG_BYTES_KEPT = 16 * 1024 * 1024
+"""What the file of the log keeps of its size once all of it is in the database."""
 
 _MODE = "sqlite_begin"
 _INODE = "inode"
@@ -117,6 +122,10 @@ class SqliteBackend:
     def overwrite_deleted(self, connection: Connection) -> None:
         """See `Backend`; it stays so for this connection."""
         connection.exec_driver_sql("PRAGMA secure_delete=ON").close()
+
+    def expect_much(self, connection: Connection) -> None:
+        """See `Backend`."""
+        connection.exec_driver_sql(f"PRAGMA wal_autocheckpoint={_LOG_PAGES_OF_MUCH}").close()
 
     def find_bytes(self, patterns: Sequence[bytes]) -> Counter[str]:
         """See `Backend`."""
@@ -231,7 +240,7 @@ def _prepare_connection(connection: DBAPIConnection) -> None:
         _switch_to_wal(connection)
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute(f"PRAGMA cache_size=-{_CACHE_KIBIBYTES}")
-        connection.execute(f"PRAGMA wal_autocheckpoint={_LOG_PAGES}")
+        connection.execute(f"PRAGMA journal_size_limit={_LOG_BYTES_KEPT}")
     except sqlite3.Error:
         connection.close()
         raise
@@ -241,7 +250,10 @@ def _begin(connection: Connection) -> None:
     options = connection.get_execution_options()
     # It belongs to the connection, which may come from the pool and have been somebody else's.
     connection.exec_driver_sql(f"PRAGMA synchronous={options.get(_SYNCHRONOUS, 'NORMAL')}")
-    connection.exec_driver_sql(f"BEGIN {options.get(_MODE, 'DEFERRED')}")
+    mode = options.get(_MODE, "DEFERRED")
+    if mode == "IMMEDIATE":
+        connection.exec_driver_sql(f"PRAGMA wal_autocheckpoint={_LOG_PAGES}").close()
+    connection.exec_driver_sql(f"BEGIN {mode}")
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:

@@ -25,6 +25,8 @@ from copilot_api.usage.totals import name_sums, of_key
 _MAX_INTEGER = 2**63 - 1
 _FIELDS = UsageEvent.__struct_fields__
 _AT, _KEY, _CAUSE = _FIELDS.index("at"), _FIELDS.index("key_id"), _FIELDS.index("cause")
+_MANY_EVENTS = 5000
+"""So many at once are a backlog."""
 _Row = tuple[object, ...]
 _rolled = itemgetter(*map(_FIELDS.index, RolledEvent._fields))
 """Of the columns of events those that rollups count, in their order."""
@@ -89,6 +91,8 @@ class SqlUsageRepository:
             if not new:
                 return 0
             columns = list(zip(*new, strict=True))
+            if len(new) >= _MANY_EVENTS:
+                self._database.backend.expect_much(connection)
             ids = self._rollups.add(connection, _rolled(columns))
             if self._statement is None:
                 self._statement = _compile_insert(connection)

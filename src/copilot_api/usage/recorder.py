@@ -44,7 +44,8 @@ from copilot_api.usage.models import UsageEvent
 from copilot_api.usage.repository import UsageRepository
 
 DRAIN_SECONDS = 0.1
-BATCH_EVENTS = 10_000
+BATCH_EVENTS = 20_000
+"""At most so many are stored in one transaction, which keeps the database from other writers for about a second."""
 MAX_BACKLOG = 10_000
 MAX_PAUSE_SECONDS = 5.0
 LAST_USED_EVERY = 20
