@@ -1,10 +1,12 @@
 """What scripts add: keys, charts, updates in place, live parts, filters, dialogs, copying, theme and clock."""
 
 import re
+from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Dialog, Page, Route, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.browser.conftest import OpenPage, Theme
 
@@ -157,22 +159,37 @@ def test_a_chart_draws_its_table_shows_what_is_under_the_pointer_and_hides_a_ser
     expect(tip).not_to_contain_text("claude-sonnet-4.6")
 
 
+def lead_away(page: Page, gesture: Callable[[], None]) -> None:
+    """A gesture on a chart, made again where a busy machine drew the chart anew in the middle of it."""
+    for attempt in range(3):
+        try:
+            with page.expect_navigation(timeout=5000):
+                gesture()
+        except PlaywrightTimeout:
+            if attempt == 2:
+                raise
+        else:
+            return
+
+
 def test_dragging_over_a_chart_makes_its_stretch_the_range_and_a_double_click_widens_it(open_page: OpenPage) -> None:
     page = open_page(PAGE)
     page.wait_for_selector("#chart-requests [data-drawn]")
     over = page.locator("#chart-requests .u-over")
-    over.hover(position={"x": 120, "y": 60})
-    page.mouse.down()
-    for x in (200, 280, 360):
-        over.hover(position={"x": x, "y": 60})
-    with page.expect_navigation():
+
+    def drag() -> None:
+        over.hover(position={"x": 120, "y": 60})
+        page.mouse.down()
+        for x in (200, 280, 360):
+            over.hover(position={"x": x, "y": 60})
         page.mouse.up()
+
+    lead_away(page, drag)
     assert {"since", "until"} <= query(page).keys()
     expect(page.locator(".ranges details[data-current]")).to_be_visible()
     since = query(page)["since"]
     page.wait_for_selector("#chart-requests [data-drawn]")
-    with page.expect_navigation():
-        page.locator("#chart-requests .u-over").dblclick(position={"x": 200, "y": 60})
+    lead_away(page, lambda: over.dblclick(position={"x": 200, "y": 60}))
     assert query(page)["since"] != since
 
 
