@@ -295,8 +295,7 @@ _Read = tuple[Segment, int, dict[str, bytes]]
 @contextmanager
 def _without_collector() -> Generator[None]:
     """
-    No search for cycles meanwhile: it would stop the calls too, to look through a hundred thousand objects that all go
-    by themselves as soon as they are stored.
+    No search for cycles meanwhile: it would stop the calls too, to look through what goes by itself once it is stored.
     """
     was_enabled = gc.isenabled()
     gc.disable()
